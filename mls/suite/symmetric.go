@@ -1,0 +1,223 @@
+package suite
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/sha512"
+	"hash"
+
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"webmls/mls/mlserr"
+	"webmls/mls/wire"
+)
+
+// labelPrefix stands in front of every label (RFC 9420, Sections 5.1.2, 5.1.3
+// and 8). RefHash alone does without it.
+const labelPrefix = "MLS 1.0 "
+
+// nonceSize is AEAD.Nn of all three AEADs, in bytes.
+const nonceSize = 12
+
+// Hash returns the hash of the concatenation of parts, KDF.Nh bytes.
+func (s *Suite) Hash(parts ...[]byte) []byte {
+	if len(parts) == 1 {
+		switch s.nh {
+		case sha256.Size:
+			sum := sha256.Sum256(parts[0])
+			return sum[:]
+		case sha512.Size384:
+			sum := sha512.Sum384(parts[0])
+			return sum[:]
+		default:
+			sum := sha512.Sum512(parts[0])
+			return sum[:]
+		}
+	}
+	h := s.newHash()
+	for _, p := range parts {
+		h.Write(p)
+	}
+	return h.Sum(make([]byte, 0, s.nh))
+}
+
+// MAC returns the HMAC of the concatenation of parts, KDF.Nh bytes
+// (RFC 9420, Section 5.1).
+func (s *Suite) MAC(key []byte, parts ...[]byte) []byte {
+	h := hmac.New(s.newHash, key)
+	for _, p := range parts {
+		h.Write(p)
+	}
+	return h.Sum(make([]byte, 0, s.nh))
+}
+
+// VerifyMAC reports whether tag is the whole MAC of the concatenation of
+// parts. It takes the same time for every tag of KDF.Nh bytes, and no tag of
+// another length is accepted (S1).
+func (s *Suite) VerifyMAC(key, tag []byte, parts ...[]byte) bool {
+	return hmac.Equal(tag, s.MAC(key, parts...))
+}
+
+// Extract is KDF.Extract, KDF.Nh bytes (RFC 9420, Section 5.1; RFC 5869,
+// Section 2.2). An empty salt stands for KDF.Nh zero bytes.
+func (s *Suite) Extract(salt, ikm []byte) []byte { return s.MAC(salt, ikm) }
+
+// expand is KDF.Expand of the concatenation of info (RFC 5869, Section 2.3).
+// It panics when length is more than 255*KDF.Nh: lengths are constants of the
+// protocol, and the one that is not, an exporter's, is checked by its caller.
+func expand(newHash func() hash.Hash, secret []byte, length int, info ...[]byte) []byte {
+	h := hmac.New(newHash, secret)
+	n := h.Size()
+	if length < 0 || length > 255*n {
+		panic("suite: expanded secret longer than 255*KDF.Nh")
+	}
+	blocks := (length + n - 1) / n
+	out := make([]byte, 0, blocks*n)
+	counter := []byte{0}
+	for i := 1; i <= blocks; i++ {
+		if i > 1 {
+			h.Reset()
+			h.Write(out[len(out)-n:])
+		}
+		for _, p := range info {
+			h.Write(p)
+		}
+		counter[0] = byte(i)
+		h.Write(counter)
+		out = h.Sum(out)
+	}
+	clear(out[length:])
+	return out[:length:length]
+}
+
+// MaxExpand is the longest output of ExpandWithLabel in bytes, 255*KDF.Nh,
+// which the uint16 of KDFLabel holds for every suite.
+func (s *Suite) MaxExpand() int { return 255 * s.nh }
+
+// ExpandWithLabel is RFC 9420, Section 8: length bytes, at most MaxExpand.
+func (s *Suite) ExpandWithLabel(secret []byte, label string, context []byte, length int) []byte {
+	// KDFLabel {uint16 length; opaque label<V>; opaque context<V>}, without
+	// the context itself, which is not copied.
+	head := make([]byte, 0, 64)
+	head = append(head, byte(length>>8), byte(length))
+	head = appendLabel(head, labelPrefix, label)
+	head = wire.AppendVarint(head, len(context))
+	return expand(s.newHash, secret, length, head, context)
+}
+
+// DeriveSecret is RFC 9420, Section 8: KDF.Nh bytes.
+func (s *Suite) DeriveSecret(secret []byte, label string) []byte {
+	return s.ExpandWithLabel(secret, label, nil, s.nh)
+}
+
+// DeriveTreeSecret is RFC 9420, Section 9.1: length bytes.
+func (s *Suite) DeriveTreeSecret(secret []byte, label string, generation uint32, length int) []byte {
+	context := [4]byte{byte(generation >> 24), byte(generation >> 16), byte(generation >> 8), byte(generation)}
+	return s.ExpandWithLabel(secret, label, context[:], length)
+}
+
+// RefHash is RFC 9420, Section 5.2: KDF.Nh bytes. The label is hashed as it
+// is: the RFC's labels for references bring "MLS 1.0 " themselves.
+func (s *Suite) RefHash(label string, value []byte) []byte {
+	head := make([]byte, 0, 64)
+	head = appendLabel(head, "", label)
+	head = wire.AppendVarint(head, len(value))
+	return s.Hash(head, value)
+}
+
+// KeyPackageRef returns the KeyPackageRef of an encoded KeyPackage
+// (RFC 9420, Section 5.2).
+func (s *Suite) KeyPackageRef(keyPackage []byte) []byte {
+	return s.RefHash("MLS 1.0 KeyPackage Reference", keyPackage)
+}
+
+// ProposalRef returns the ProposalRef of the encoded AuthenticatedContent that
+// carries a proposal (RFC 9420, Section 5.2).
+func (s *Suite) ProposalRef(authenticatedContent []byte) []byte {
+	return s.RefHash("MLS 1.0 Proposal Reference", authenticatedContent)
+}
+
+// SignContent returns the encoding of the SignContent for a label and a
+// content, which is what a signature key signs (RFC 9420, Section 5.1.2). The
+// slice is the caller's.
+func (s *Suite) SignContent(label string, content []byte) []byte {
+	b := make([]byte, 0, len(labelPrefix)+len(label)+len(content)+8)
+	b = appendLabel(b, labelPrefix, label)
+	b = wire.AppendVarint(b, len(content))
+	return append(b, content...)
+}
+
+// appendLabel appends prefix and label as one opaque<V>.
+func appendLabel(b []byte, prefix, label string) []byte {
+	b = wire.AppendVarint(b, len(prefix)+len(label))
+	b = append(b, prefix...)
+	return append(b, label...)
+}
+
+// Seal is AEAD.Seal: len(plaintext)+16 bytes in a slice of the caller's own
+// (RFC 9420, Section 5.1). It panics when key is not AEAD.Nk or nonce not
+// AEAD.Nn bytes: both are derived here with these lengths.
+func (s *Suite) Seal(key, nonce, aad, plaintext []byte) []byte {
+	aead, err := s.aead(key)
+	if err != nil {
+		panic("suite: AEAD key of wrong length")
+	}
+	return aead.Seal(make([]byte, 0, len(plaintext)+aead.Overhead()), nonce, plaintext, aad)
+}
+
+// Open is AEAD.Open (RFC 9420, Section 5.1). The plaintext is the caller's.
+// Code: DECRYPTION_FAILED, whatever the reason.
+func (s *Suite) Open(key, nonce, aad, ciphertext []byte) ([]byte, error) {
+	aead, err := s.aead(key)
+	if err != nil || len(nonce) != nonceSize {
+		return nil, errOpen
+	}
+	plaintext, err := aead.Open(nil, nonce, ciphertext, aad)
+	if err != nil {
+		return nil, errOpen
+	}
+	return plaintext, nil
+}
+
+// errOpen is every failure of Open: one value, which tells nothing more.
+var errOpen = mlserr.New(mlserr.DecryptionFailed, "")
+
+// aead returns the AEAD under a key of AEAD.Nk bytes.
+func (s *Suite) aead(key []byte) (cipher.AEAD, error) {
+	// AES would take any of its key sizes, also one of another suite.
+	if len(key) != s.nk {
+		return nil, errOpen
+	}
+	return s.newAEAD(key)
+}
+
+func newAESGCM(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+func newChaCha20Poly1305(key []byte) (cipher.AEAD, error) {
+	return chacha20poly1305.New(key)
+}
+
+// Random returns n bytes of the system's secure random numbers. It does not
+// fail: crypto/rand ends the program when there are none.
+func Random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}
+
+// Wipe overwrites secrets with zeros. It reaches the slices that it is given;
+// copies that the runtime made, as when a slice grew, it cannot reach.
+func Wipe(secrets ...[]byte) {
+	for _, b := range secrets {
+		clear(b)
+	}
+}
