@@ -1,0 +1,36 @@
+// Prints the size of a wasm file, raw and compressed, and fails when brotli
+// leaves more than the budget: node wasm-size.mjs <file> <budget in bytes>.
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+
+const [file, budget] = process.argv.slice(2);
+const wasm = readFileSync(file);
+
+// Brotli at its best takes seconds: the last result is kept, by the hash of the file.
+const cache = new URL("../.cache/wasm-size.json", import.meta.url);
+const hash = createHash("sha256").update(wasm).digest("hex");
+let size;
+try {
+  size = JSON.parse(readFileSync(cache, "utf8"));
+} catch {
+  // No result yet.
+}
+if (size?.hash !== hash) {
+  const options = { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: wasm.length } };
+  size = {
+    hash,
+    raw: wasm.length,
+    gzip: gzipSync(wasm, { level: 9 }).length,
+    brotli: brotliCompressSync(wasm, options).length,
+  };
+  mkdirSync(new URL(".", cache), { recursive: true });
+  writeFileSync(cache, JSON.stringify(size));
+}
+
+const mb = (bytes) => `${(bytes / 2 ** 20).toFixed(3)} MB`;
+console.log(`${file}: ${mb(size.raw)} raw, ${mb(size.gzip)} gzip -9, ${mb(size.brotli)} brotli -q 11 (budget ${mb(budget)})`);
+if (size.brotli > Number(budget)) {
+  console.error(`${file} is ${size.brotli - budget} bytes over the budget`);
+  process.exit(1);
+}

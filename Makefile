@@ -1,0 +1,183 @@
+# WebMLS. `make` lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+# Settings, to be given on the command line or in the environment.
+LISTEN      ?= 127.0.0.1:8470
+DATA        ?= .cache/delivery
+BENCH       ?= .
+# Bytes of the wasm binary after brotli -q 11: 1.25 MB.
+WASM_BUDGET ?= 1310720
+
+# The oldest versions that do: Go 1.26, as go.mod says, and Node 20.
+GO_MINOR   := 26
+NODE_MAJOR := 20
+
+# The Go modules below the root one, and the folders with node packages.
+MODULES  := $(sort $(patsubst ./%/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path '*/node_modules/*')))
+PACKAGES := $(sort $(patsubst %/package-lock.json,%,$(wildcard js/package-lock.json web/*/package-lock.json tests/*/package-lock.json)))
+
+# The race detector needs cgo and a C compiler.
+RACE := $(shell test "$$(go env CGO_ENABLED)" = 1 && command -v "$$(go env CC)" >/dev/null && echo -race)
+
+WASM_GO   := GOOS=js GOARCH=wasm go
+WASM_TEST := $(WASM_GO) test -exec $(CURDIR)/.ci/wasm-exec
+STEPS     := format vet go delivery types wasm browser
+
+## help: list the targets
+.PHONY: help
+help:
+	@echo 'Targets:'
+	@sed -n 's/^## \([a-z-]*\): /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@echo
+	@echo 'Settings: LISTEN=$(LISTEN) DATA=$(DATA) BENCH=$(BENCH) MLS_VECTORS=<folder> CI=true (no test is skipped)'
+
+## run: build everything and serve the chat on LISTEN
+.PHONY: run
+run: build
+	@mkdir -p $(DATA)
+	@echo
+	@echo 'The chat is at http://$(LISTEN)/ - open it in two windows. Ctrl-C stops it.'
+	@exec bin/delivery -listen $(LISTEN) -data $(DATA) -static web/chat/dist
+
+## test: run all tests, natively and in browsers; single steps are test-format, test-vet, ...
+.PHONY: test
+test: deps vectors
+	@mkdir -p .cache/log; rm -f .cache/log/*; failed=; \
+	for step in $(STEPS); do \
+		echo "== test-$$step"; SECONDS=0; \
+		if $(MAKE) --no-print-directory test-$$step 2>&1 | tee .cache/log/$$step.log; \
+		then verdict=passed; else verdict=FAILED; failed="$$failed $$step"; fi; \
+		echo "$$verdict  test-$$step  $${SECONDS}s" >> .cache/log/summary; \
+	done; \
+	echo; echo '== summary'; \
+	for step in $(STEPS); do grep -hE '^(ok|FAIL|---|# (tests|pass|fail) )' .cache/log/$$step.log || true; done; \
+	grep -h 'SKIPPED' .cache/log/*.log || true; \
+	cat .cache/log/summary; \
+	if [ -n "$$failed" ]; then echo "FAILED:$$failed"; exit 1; fi; \
+	echo 'all tests passed'
+
+## test-format: gofmt finds nothing to change
+.PHONY: test-format
+test-format:
+	@files=$$(find . \( -name node_modules -o -name .cache \) -prune -o -name '*.go' -print | xargs gofmt -l); \
+	if [ -n "$$files" ]; then echo "not formatted by gofmt:"; echo "$$files"; exit 1; fi
+
+## test-vet: go vet, for this machine and for wasm, in every module
+.PHONY: test-vet
+test-vet:
+	go vet ./...
+	$(WASM_GO) vet ./...
+	@for module in $(MODULES); do echo "go vet ./...  in $$module"; (cd $$module && go vet ./...); done
+
+## test-go: native tests, with the race detector where it works
+.PHONY: test-go
+test-go: vectors
+	go test $(RACE) -timeout 30m ./...
+	@go test -count=1 -v -run TestOfficialComplete ./tests/vectors | grep SKIPPED || true
+
+## test-wasm: the same tests of mls/ and the vectors as wasm in headless Chromium
+.PHONY: test-wasm
+test-wasm: vectors browsers bin/wasmbrowsertest
+	$(WASM_TEST) -timeout 30m ./mls/... ./tests/vectors
+
+## test-types: the TypeScript compiler finds no error
+.PHONY: test-types
+test-types: build
+	@for folder in $(filter js web/%,$(PACKAGES)); do echo "npm run check  in $$folder"; (cd $$folder && npm run --silent check); done
+
+## test-browser: the chat over the real delivery service, in real browsers
+.PHONY: test-browser
+test-browser: build browsers tests/browser/node_modules/.package-lock.json
+	cd tests/browser && npm test --silent
+
+## test-delivery: the tests of the modules below the root one
+.PHONY: test-delivery
+test-delivery:
+	@for module in $(MODULES); do echo "go test ./...  in $$module"; (cd $$module && go test $(RACE) -timeout 10m ./...); done
+
+## bench: Go benchmarks; BENCH is a regular expression of names
+.PHONY: bench
+bench:
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./mls/... ./tests/...
+
+## vectors: put the official test vectors into tests/vectors/official
+.PHONY: vectors
+vectors: check-go
+	@go run ./tests/vectors/fetch || { \
+		echo '!! The official test vectors are missing. Their tests are skipped, but fail if CI=true.'; \
+		[ "$${CI:-}" != true ]; }
+
+## build: build the wasm binary, the npm package, the chat and the delivery service
+.PHONY: build
+build: build-js build-chat build-delivery
+
+## build-wasm: the wasm binary alone; prints its size and holds it to the budget
+.PHONY: build-wasm
+build-wasm: check-go check-node
+	@mkdir -p js/dist
+	$(WASM_GO) build -trimpath -buildvcs=false -ldflags="-s -w" -o js/dist/webmls.wasm ./wasm
+	@cp -f "$$(go env GOROOT)/lib/wasm/wasm_exec.js" js/dist/wasm_exec.js
+	@node .ci/wasm-size.mjs js/dist/webmls.wasm $(WASM_BUDGET)
+
+## build-js: the npm package webmls, in js/dist
+.PHONY: build-js
+build-js: build-wasm js/node_modules/.package-lock.json
+	cd js && npm run --silent build
+
+## build-chat: the chat, in web/chat/dist
+.PHONY: build-chat
+build-chat: build-js web/chat/node_modules/.package-lock.json
+	cd web/chat && npm run --silent build
+
+## build-delivery: the delivery service, bin/delivery
+.PHONY: build-delivery
+build-delivery: check-go
+	cd web/delivery && go build -trimpath -buildvcs=false -o $(CURDIR)/bin/delivery .
+
+## deps: install what is missing: browsers by apt-get, node packages by npm
+.PHONY: deps
+deps: check-go check-node browsers bin/wasmbrowsertest $(PACKAGES:%=%/node_modules/.package-lock.json)
+
+# The browsers, where the machine has none. CHROMIUM names a Chromium elsewhere.
+.PHONY: browsers
+browsers:
+	@missing=; \
+	command -v "$${CHROMIUM:-chromium}" chromium-browser google-chrome >/dev/null || missing="$$missing chromium"; \
+	command -v firefox-esr firefox >/dev/null || missing="$$missing firefox-esr"; \
+	[ -n "$$missing" ] || exit 0; \
+	command -v apt-get >/dev/null || { echo "please install:$$missing"; exit 1; }; \
+	sudo=; if [ "$$(id -u)" != 0 ]; then sudo=sudo; fi; \
+	echo "installing$$missing"; \
+	$$sudo apt-get update -q; \
+	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -q -y --no-install-recommends $$missing
+
+# npm writes this file last.
+%/node_modules/.package-lock.json: %/package-lock.json | check-node
+	cd $* && npm ci --no-audit --no-fund
+	@touch $@
+
+bin/wasmbrowsertest: go.mod go.sum | check-go
+	go build -o $@ github.com/agnivade/wasmbrowsertest
+	@touch $@
+
+.PHONY: check-go
+check-go:
+	@version=$$(go env GOVERSION 2>/dev/null) || { echo 'Go is missing: install Go 1.$(GO_MINOR) or newer from https://go.dev/dl/'; exit 1; }; \
+	minor=$${version#go1.}; minor=$${minor%%[!0-9]*}; \
+	[ "$${minor:-0}" -ge $(GO_MINOR) ] || { echo "$$version is too old: Go 1.$(GO_MINOR) or newer is needed, from https://go.dev/dl/"; exit 1; }
+
+.PHONY: check-node
+check-node:
+	@version=$$(node --version 2>/dev/null) || { echo 'Node is missing: install Node $(NODE_MAJOR) or newer from https://nodejs.org/'; exit 1; }; \
+	major=$${version#v}; major=$${major%%.*}; \
+	[ "$$major" -ge $(NODE_MAJOR) ] || { echo "Node $$version is too old: Node $(NODE_MAJOR) or newer is needed, from https://nodejs.org/"; exit 1; }; \
+	command -v npm >/dev/null || { echo 'npm is missing: it comes with Node from https://nodejs.org/'; exit 1; }
+
+## clean: remove what was built, the fetched vectors and the data of make run
+.PHONY: clean
+clean:
+	rm -rf bin js/dist web/*/dist .cache tests/vectors/official/*.json
