@@ -2,6 +2,7 @@ package suite
 
 import (
 	"bytes"
+	"crypto/hkdf"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"webmls/mls/mlserr"
+	"webmls/mls/wire"
 )
 
 type hexBytes []byte
@@ -21,17 +23,21 @@ func (h *hexBytes) UnmarshalText(text []byte) error {
 }
 
 // vectors decodes a JSON file of the vectors folder beside the repository into
-// v. A folder that is not there skips the test, except with CI=true.
-func vectors(t *testing.T, v any, path ...string) {
+// v; MLS_VECTORS names that of the official MLS vectors if it is elsewhere. A
+// folder that is not there skips the test, except with CI=true.
+func vectors(t *testing.T, v any, folder, file string) {
 	t.Helper()
-	folder := filepath.Join("..", "..", "..", "shared", "vectors")
-	if _, err := os.Stat(folder); err != nil {
+	path := filepath.Join("..", "..", "..", "shared", "vectors", folder)
+	if set := os.Getenv("MLS_VECTORS"); set != "" && folder == "mls-implementations" {
+		path = set
+	}
+	if _, err := os.Stat(path); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal("CI without test vectors: ", err)
 		}
 		t.Skip("NO TEST VECTORS: ", err)
 	}
-	b, err := os.ReadFile(filepath.Join(append([]string{folder}, path...)...))
+	b, err := os.ReadFile(filepath.Join(path, file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,5 +134,184 @@ func TestCryptoBasicsSymmetric(t *testing.T) {
 		if got := s.DeriveTreeSecret(d.Secret, d.Label, d.Generation, d.Length); !bytes.Equal(got, d.Out) {
 			t.Errorf("%v: DeriveTreeSecret %x", v.CipherSuite, got)
 		}
+	}
+}
+
+func TestMAC(t *testing.T) {
+	for _, id := range All() {
+		s := mustLookup(t, id)
+		key, message := Random(s.HashSize()), []byte("a message in two parts")
+		tag := s.MAC(key, message)
+		if len(tag) != s.HashSize() {
+			t.Fatalf("%v: tag of %d bytes", id, len(tag))
+		}
+		if split := s.MAC(key, message[:5], nil, message[5:]); !bytes.Equal(split, tag) {
+			t.Errorf("%v: parts change the MAC", id)
+		}
+		if !s.VerifyMAC(key, tag, message) || !s.VerifyMAC(key, tag, message[:9], message[9:]) {
+			t.Errorf("%v: right tag refused", id)
+		}
+		for name, bad := range map[string][]byte{
+			"nil": nil, "empty": {}, "one byte": tag[:1], "n-1": tag[:len(tag)-1],
+			"n+1": append(bytes.Clone(tag), 0), "twice": append(bytes.Clone(tag), tag...),
+			"tail": tag[1:], "zeros": make([]byte, len(tag)),
+		} {
+			if s.VerifyMAC(key, bad, message) {
+				t.Errorf("%v: %s: accepted (S1)", id, name)
+			}
+		}
+		for i := range tag {
+			bad := bytes.Clone(tag)
+			bad[i] ^= 0x80
+			if s.VerifyMAC(key, bad, message) {
+				t.Errorf("%v: flipped byte %d accepted", id, i)
+			}
+		}
+		if s.VerifyMAC(key, tag, message[:len(message)-1]) || s.VerifyMAC(key[1:], tag, message) {
+			t.Errorf("%v: tag of another message or key accepted", id)
+		}
+	}
+}
+
+func TestHash(t *testing.T) {
+	for _, id := range All() {
+		s := mustLookup(t, id)
+		h := s.newHash()
+		h.Write([]byte("abcdef"))
+		want := h.Sum(nil)
+		for _, parts := range [][][]byte{{[]byte("abcdef")}, {[]byte("abc"), []byte("def")}, {nil, []byte("abcdef"), {}}} {
+			if got := s.Hash(parts...); !bytes.Equal(got, want) {
+				t.Errorf("%v: %d parts: %x", id, len(parts), got)
+			}
+		}
+		if got := s.Hash(); !bytes.Equal(got, s.newHash().Sum(nil)) {
+			t.Errorf("%v: no parts: %x", id, got)
+		}
+	}
+}
+
+// TestExpand compares with crypto/hkdf at every length around the block size.
+func TestExpand(t *testing.T) {
+	for _, id := range All() {
+		s := mustLookup(t, id)
+		secret, context := Random(s.HashSize()), Random(300)
+		n := s.HashSize()
+		for _, length := range []int{0, 1, 12, n - 1, n, n + 1, 2*n - 1, 2 * n, 2*n + 1, s.MaxExpand() - 1, s.MaxExpand()} {
+			var w wire.Writer
+			w.Uint16(uint16(length))
+			w.Opaque([]byte("MLS 1.0 label"))
+			w.Opaque(context)
+			want, err := hkdf.Expand(s.newHash, secret, string(w.Bytes()), length)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := s.ExpandWithLabel(secret, "label", context, length)
+			if !bytes.Equal(got, want) || cap(got) != length {
+				t.Errorf("%v: length %d", id, length)
+			}
+		}
+		for _, length := range []int{-1, s.MaxExpand() + 1} {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("%v: length %d did not panic", id, length)
+					}
+				}()
+				s.ExpandWithLabel(secret, "label", context, length)
+			}()
+		}
+		for _, salt := range [][]byte{nil, {}, make([]byte, n), Random(n), Random(200)} {
+			want, err := hkdf.Extract(s.newHash, secret, salt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.Extract(salt, secret); !bytes.Equal(got, want) {
+				t.Errorf("%v: salt of %d bytes", id, len(salt))
+			}
+		}
+	}
+}
+
+func TestSealOpen(t *testing.T) {
+	for _, id := range All() {
+		s := mustLookup(t, id)
+		key, nonce, aad, plaintext := Random(s.KeySize()), Random(s.NonceSize()), []byte("aad"), []byte("plaintext")
+		ciphertext := s.Seal(key, nonce, aad, plaintext)
+		if len(ciphertext) != len(plaintext)+16 {
+			t.Fatalf("%v: %d bytes", id, len(ciphertext))
+		}
+		if got, err := s.Open(key, nonce, aad, ciphertext); err != nil || !bytes.Equal(got, plaintext) {
+			t.Fatalf("%v: %q %v", id, got, err)
+		}
+		refused := func(name string, key, nonce, aad, ciphertext []byte) {
+			t.Helper()
+			got, err := s.Open(key, nonce, aad, ciphertext)
+			if got != nil || err == nil || err.Error() != errOpen.Error() || !errors.Is(err, mlserr.DecryptionFailed) {
+				t.Errorf("%v: %s: %q %v", id, name, got, err)
+			}
+		}
+		for n := range ciphertext {
+			refused("prefix", key, nonce, aad, ciphertext[:n])
+			bad := bytes.Clone(ciphertext)
+			bad[n] ^= 1
+			refused("flipped bit", key, nonce, aad, bad)
+		}
+		refused("longer", key, nonce, aad, append(bytes.Clone(ciphertext), 0))
+		refused("aad", key, nonce, nil, ciphertext)
+		for _, n := range []int{0, 16, 24, 32, s.KeySize() - 1, s.KeySize() + 1} {
+			refused("key", make([]byte, n), nonce, aad, ciphertext)
+		}
+		for _, n := range []int{0, 11, 13} {
+			refused("nonce", key, make([]byte, n), aad, ciphertext)
+		}
+	}
+}
+
+func TestSignContentEncoding(t *testing.T) {
+	s := mustLookup(t, X25519AES128SHA256Ed25519)
+	for _, n := range []int{0, 1, 63, 64, 16383, 16384} {
+		content := Random(n)
+		var w wire.Writer
+		w.Opaque([]byte("MLS 1.0 LeafNodeTBS"))
+		w.Opaque(content)
+		if got := s.SignContent("LeafNodeTBS", content); !bytes.Equal(got, w.Bytes()) {
+			t.Errorf("content of %d bytes", n)
+		}
+		if got := encryptContext("LeafNodeTBS", content); !bytes.Equal(got, w.Bytes()) {
+			t.Errorf("context of %d bytes", n)
+		}
+	}
+}
+
+func TestWipe(t *testing.T) {
+	a, b := []byte{1, 2, 3}, []byte{4}
+	Wipe(a, nil, b)
+	if !bytes.Equal(a, make([]byte, 3)) || b[0] != 0 {
+		t.Error(a, b)
+	}
+}
+
+func BenchmarkSymmetric(b *testing.B) {
+	s := mustLookup(b, X25519AES128SHA256Ed25519)
+	secret, context, kilobyte := Random(32), Random(100), Random(1024)
+	nonce := Random(12)
+	for _, c := range []struct {
+		name string
+		f    func()
+	}{
+		{"Hash/64", func() { s.Hash(kilobyte[:64]) }},
+		{"MAC/64", func() { s.MAC(secret, kilobyte[:64]) }},
+		{"DeriveSecret", func() { s.DeriveSecret(secret, "init") }},
+		{"DeriveTreeSecret", func() { s.DeriveTreeSecret(secret, "key", 7, 16) }},
+		{"ExpandWithLabel/100", func() { s.ExpandWithLabel(secret, "epoch", context, 32) }},
+		{"RefHash/1024", func() { s.KeyPackageRef(kilobyte) }},
+		{"Seal/1024", func() { s.Seal(secret[:16], nonce, context, kilobyte) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				c.f()
+			}
+		})
 	}
 }

@@ -13,19 +13,16 @@ import (
 	"webmls/mls/mlserr"
 )
 
-// few is the number of pieces up to which goroutines cost more than they
-// bring. A piece is at least one operation on a curve.
-const few = 4
+// share is the least number of pieces that is worth a goroutine. A piece is at
+// least one operation on a curve.
+const share = 4
 
 // Each calls f(0) to f(n-1), in any order and from several goroutines when n
 // is more than a few and there is more than one core; on js/wasm there is one.
 // It returns when all calls that it made have returned. f must not panic.
 // Code: CANCELLED when ctx has ended; some calls may then not have been made.
 func Each(ctx context.Context, n int, f func(i int)) error {
-	workers := min(runtime.GOMAXPROCS(0), n/few)
-	if n <= few {
-		workers = 1
-	}
+	workers := min(runtime.GOMAXPROCS(0), n/share)
 	var next atomic.Int64
 	work := func() {
 		for ctx.Err() == nil {
