@@ -24,6 +24,8 @@ var families = []struct {
 }{
 	{"tree-math", treeMath},
 	{"deserialization", deserialization},
+	{"crypto-basics", cryptoBasics},
+	{"messages", messages},
 }
 
 func main() {
