@@ -7,10 +7,14 @@ import (
 	"crypto/sha256"
 	"crypto/sha3"
 	"crypto/sha512"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
 
 	"webmls/mls/mlserr"
@@ -20,6 +24,8 @@ import (
 // TestRFC9180 runs the key schedule, the KEM functions and the AEADs through
 // the vectors of RFC 9180 (base mode). Their KDFs and AEADs come in
 // combinations that no cipher suite has, so that suites are put together here.
+// The file is that of crypto/hpke in the Go distribution that runs the test; a
+// browser reads it through wasmbrowsertest.
 func TestRFC9180(t *testing.T) {
 	var file []struct {
 		KEM         uint16   `json:"kem_id"`
@@ -34,9 +40,15 @@ func TestRFC9180(t *testing.T) {
 		Encryptions hexBytes `json:"encryptions_accumulated"`
 		Exports     hexBytes `json:"exports_accumulated"`
 	}
-	vectors(t, &file, "hpke-rfc9180", "rfc9180.json")
-	if len(file) == 0 {
-		t.Fatal("no vectors")
+	data, err := os.ReadFile(filepath.Join(runtime.GOROOT(), "src", "crypto", "hpke", "testdata", "rfc9180.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &file); err != nil {
+		t.Fatal(err)
+	}
+	if len(file) != 24 {
+		t.Fatalf("%d vectors, want 24", len(file))
 	}
 	curves := map[uint16]struct {
 		id    ID

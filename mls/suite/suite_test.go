@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"crypto/hkdf"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"webmls/mls/mlserr"
@@ -20,30 +17,6 @@ func (h *hexBytes) UnmarshalText(text []byte) error {
 	*h = make([]byte, hex.DecodedLen(len(text)))
 	_, err := hex.Decode(*h, text)
 	return err
-}
-
-// vectors decodes a JSON file of the vectors folder beside the repository into
-// v; MLS_VECTORS names that of the official MLS vectors if it is elsewhere. A
-// folder that is not there skips the test, except with CI=true.
-func vectors(t *testing.T, v any, folder, file string) {
-	t.Helper()
-	path := filepath.Join("..", "..", "..", "shared", "vectors", folder)
-	if set := os.Getenv("MLS_VECTORS"); set != "" && folder == "mls-implementations" {
-		path = set
-	}
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("CI without test vectors: ", err)
-		}
-		t.Skip("NO TEST VECTORS: ", err)
-	}
-	b, err := os.ReadFile(filepath.Join(path, file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, v); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func mustLookup(t testing.TB, id ID) *Suite {
@@ -87,52 +60,6 @@ func TestTable(t *testing.T) {
 	for _, id := range []ID{0, 8, 0x0a0a, 0xffff} {
 		if _, err := Lookup(id); !errors.Is(err, mlserr.UnknownSuite) {
 			t.Errorf("%v: %v", id, err)
-		}
-	}
-}
-
-func TestCryptoBasicsSymmetric(t *testing.T) {
-	var file []struct {
-		CipherSuite ID `json:"cipher_suite"`
-		RefHash     struct {
-			Label      string
-			Out, Value hexBytes
-		} `json:"ref_hash"`
-		ExpandWithLabel struct {
-			Secret, Context, Out hexBytes
-			Label                string
-			Length               int
-		} `json:"expand_with_label"`
-		DeriveSecret struct {
-			Label       string
-			Secret, Out hexBytes
-		} `json:"derive_secret"`
-		DeriveTreeSecret struct {
-			Secret, Out hexBytes
-			Label       string
-			Generation  uint32
-			Length      int
-		} `json:"derive_tree_secret"`
-	}
-	vectors(t, &file, "mls-implementations", "crypto-basics.json")
-	if len(file) != len(All()) {
-		t.Fatal("suites: ", len(file))
-	}
-	for _, v := range file {
-		s := mustLookup(t, v.CipherSuite)
-		if got := s.RefHash(v.RefHash.Label, v.RefHash.Value); !bytes.Equal(got, v.RefHash.Out) {
-			t.Errorf("%v: RefHash %x", v.CipherSuite, got)
-		}
-		e := v.ExpandWithLabel
-		if got := s.ExpandWithLabel(e.Secret, e.Label, e.Context, e.Length); !bytes.Equal(got, e.Out) {
-			t.Errorf("%v: ExpandWithLabel %x", v.CipherSuite, got)
-		}
-		if got := s.DeriveSecret(v.DeriveSecret.Secret, v.DeriveSecret.Label); !bytes.Equal(got, v.DeriveSecret.Out) {
-			t.Errorf("%v: DeriveSecret %x", v.CipherSuite, got)
-		}
-		d := v.DeriveTreeSecret
-		if got := s.DeriveTreeSecret(d.Secret, d.Label, d.Generation, d.Length); !bytes.Equal(got, d.Out) {
-			t.Errorf("%v: DeriveTreeSecret %x", v.CipherSuite, got)
 		}
 	}
 }

@@ -6,10 +6,7 @@ import (
 	"crypto/ecdh"
 	"crypto/hpke"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -605,69 +602,5 @@ func TestEd448(t *testing.T) {
 	}
 	if !ed448Scheme().verify(key.public, nil, signature) {
 		t.Error("does not verify")
-	}
-}
-
-// TestCryptoBasics runs the part of the official crypto-basics vectors that
-// needs private keys: another implementation's signatures and ciphertexts.
-func TestCryptoBasics(t *testing.T) {
-	folder := filepath.Join("..", "..", "..", "..", "shared", "vectors", "mls-implementations")
-	if set := os.Getenv("MLS_VECTORS"); set != "" {
-		folder = set
-	}
-	if _, err := os.Stat(folder); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("CI without test vectors: ", err)
-		}
-		t.Skip("NO TEST VECTORS: ", err)
-	}
-	b, err := os.ReadFile(filepath.Join(folder, "crypto-basics.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file []struct {
-		CipherSuite   suite.ID `json:"cipher_suite"`
-		SignWithLabel struct {
-			Priv, Pub, Content, Label, Signature string
-		} `json:"sign_with_label"`
-		EncryptWithLabel struct {
-			Priv, Pub, Label, Context, Plaintext, Ciphertext string
-			KEMOutput                                        string `json:"kem_output"`
-		} `json:"encrypt_with_label"`
-	}
-	if err := json.Unmarshal(b, &file); err != nil {
-		t.Fatal(err)
-	}
-	if len(file) != len(suite.All()) {
-		t.Fatal("suites: ", len(file))
-	}
-	for _, v := range file {
-		t.Run(v.CipherSuite.String(), func(t *testing.T) {
-			s, k := mustLookup(t, v.CipherSuite), New()
-			sign := v.SignWithLabel
-			key, err := NewSignatureKey(s.ID(), mustHex(t, sign.Priv))
-			if err != nil || !bytes.Equal(key.Public(), mustHex(t, sign.Pub)) {
-				t.Fatal("signature key: ", err)
-			}
-			content := mustHex(t, sign.Content)
-			if err := s.VerifyWithLabel(ctx, k, key.Public(), sign.Label, content, mustHex(t, sign.Signature)); err != nil {
-				t.Error(err)
-			}
-			signature, err := s.SignWithLabel(ctx, key, sign.Label, content)
-			if err != nil || s.VerifyWithLabel(ctx, k, mustHex(t, sign.Pub), sign.Label, content, signature) != nil {
-				t.Error("own signature: ", err)
-			}
-
-			encrypt := v.EncryptWithLabel
-			hpkeKey, err := NewHPKEKey(s.ID(), mustHex(t, encrypt.Priv))
-			if err != nil || !bytes.Equal(hpkeKey.Public(), mustHex(t, encrypt.Pub)) {
-				t.Fatal("HPKE key: ", err)
-			}
-			ct := suite.HPKECiphertext{KEMOutput: mustHex(t, encrypt.KEMOutput), Ciphertext: mustHex(t, encrypt.Ciphertext)}
-			got, err := s.DecryptWithLabel(ctx, hpkeKey, encrypt.Label, mustHex(t, encrypt.Context), ct)
-			if err != nil || !bytes.Equal(got, mustHex(t, encrypt.Plaintext)) {
-				t.Errorf("%x %v", got, err)
-			}
-		})
 	}
 }
