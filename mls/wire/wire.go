@@ -54,6 +54,9 @@ func NewWriter(capacity int) *Writer {
 // Writer is dropped.
 func (w *Writer) Bytes() []byte { return w.buf }
 
+// Reset drops what was written and keeps the buffer for what comes next.
+func (w *Writer) Reset() { w.buf = w.buf[:0] }
+
 // Len returns the number of bytes written.
 func (w *Writer) Len() int { return len(w.buf) }
 
