@@ -8,66 +8,67 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 
-	"webmls/mls/mlserr"
-	"webmls/mls/suite"
+	"webmls/mls/suite/softkeys/internal/keyring"
 )
 
-// New returns Keys for all seven cipher suites.
-func New() suite.Keys { return all() }
-
-func all() *keys {
-	k := modern()
-	k[suite.P256AES128SHA256P256] = algorithms{nistGroup(ecdh.P256()), ecdsaScheme(elliptic.P256(), digestSHA256)}
-	k[suite.P384AES256SHA384P384] = algorithms{nistGroup(ecdh.P384()), ecdsaScheme(elliptic.P384(), digestSHA384)}
-	k[suite.P521AES256SHA512P521] = algorithms{nistGroup(ecdh.P521()), ecdsaScheme(elliptic.P521(), digestSHA512)}
-	return k
-}
-
-// NewSignatureKey returns the handle of a signature private key: the seed for
-// Ed25519 (32 bytes) and Ed448 (57 bytes), the big-endian scalar with leading
-// zeros for ECDSA (32, 48 or 66 bytes). private remains the caller's. Codes:
-// UNSUPPORTED_CIPHER_SUITE, INVALID_ARGUMENT.
-func NewSignatureKey(id suite.ID, private []byte) (suite.SignatureKey, error) {
-	return all().openSignatureKey(id, private, mlserr.InvalidArgument)
-}
-
-// NewHPKEKey returns the handle of an HPKE private key in the format of
-// SerializePrivateKey (RFC 9180, Section 7.1.2), KEM.Nsk bytes. private remains
-// the caller's. Codes: UNSUPPORTED_CIPHER_SUITE, INVALID_ARGUMENT.
-func NewHPKEKey(id suite.ID, private []byte) (suite.HPKEKey, error) {
-	return all().openHPKEKey(id, private, mlserr.InvalidArgument)
-}
-
-func nistGroup(curve ecdh.Curve) group {
-	return ecdhGroup(curve, func(public []byte) bool {
-		_, err := curve.NewPublicKey(public)
-		return err == nil
-	})
+// nistGroup is a group of crypto/ecdh, which refuses points that are not on the
+// curve, compressed, or at infinity.
+func nistGroup(curve ecdh.Curve) keyring.Group {
+	wrap := func(key *ecdh.PrivateKey, err error) (keyring.DHKey, error) {
+		if err != nil {
+			return keyring.DHKey{}, err
+		}
+		return keyring.DHKey{
+			Private: key.Bytes(),
+			Public:  key.PublicKey().Bytes(),
+			Exchange: func(peer []byte) ([]byte, error) {
+				public, err := curve.NewPublicKey(peer)
+				if err != nil {
+					return nil, err
+				}
+				return key.ECDH(public)
+			},
+		}, nil
+	}
+	return keyring.Group{
+		Generate: func() (keyring.DHKey, error) { return wrap(curve.GenerateKey(rand.Reader)) },
+		Open:     func(private []byte) (keyring.DHKey, error) { return wrap(curve.NewPrivateKey(private)) },
+		Valid: func(public []byte) bool {
+			_, err := curve.NewPublicKey(public)
+			return err == nil
+		},
+	}
 }
 
 // ecdsaScheme is ECDSA with signatures in DER, as in TLS 1.3 (RFC 9420,
 // Section 5.1.2, by way of RFC 8446, Section 4.2.3).
-func ecdsaScheme(curve elliptic.Curve, digest func(message []byte) []byte) scheme {
-	wrap := func(key *ecdsa.PrivateKey, err error) (signingKey, error) {
+func ecdsaScheme(curve elliptic.Curve, digest func(message []byte) []byte) keyring.Scheme {
+	wrap := func(key *ecdsa.PrivateKey, err error) (keyring.SigningKey, error) {
 		if err != nil {
-			return signingKey{}, err
+			return keyring.SigningKey{}, err
 		}
 		private, err := key.Bytes()
 		if err != nil {
-			return signingKey{}, err
+			return keyring.SigningKey{}, err
 		}
 		public, err := key.PublicKey.Bytes()
 		if err != nil {
-			return signingKey{}, err
+			return keyring.SigningKey{}, err
 		}
-		return signingKey{private, public, func(message []byte) ([]byte, error) {
-			return ecdsa.SignASN1(rand.Reader, key, digest(message))
-		}}, nil
+		return keyring.SigningKey{
+			Private: private,
+			Public:  public,
+			Sign: func(message []byte) ([]byte, error) {
+				return ecdsa.SignASN1(rand.Reader, key, digest(message))
+			},
+		}, nil
 	}
-	return scheme{
-		generate: func() (signingKey, error) { return wrap(ecdsa.GenerateKey(curve, rand.Reader)) },
-		open:     func(private []byte) (signingKey, error) { return wrap(ecdsa.ParseRawPrivateKey(curve, private)) },
-		verify: func(public, message, signature []byte) bool {
+	return keyring.Scheme{
+		Generate: func() (keyring.SigningKey, error) { return wrap(ecdsa.GenerateKey(curve, rand.Reader)) },
+		Open: func(private []byte) (keyring.SigningKey, error) {
+			return wrap(ecdsa.ParseRawPrivateKey(curve, private))
+		},
+		Verify: func(public, message, signature []byte) bool {
 			key, err := ecdsa.ParseUncompressedPublicKey(curve, public)
 			return err == nil && ecdsa.VerifyASN1(key, digest(message), signature)
 		},

@@ -1,0 +1,110 @@
+package modern
+
+import (
+	"crypto/ed25519"
+
+	"github.com/cloudflare/circl/dh/x25519"
+
+	"webmls/mls/suite"
+	"webmls/mls/suite/softkeys/internal/keyring"
+)
+
+// x25519Group is X25519 (RFC 7748, Section 5). An exchange whose result is
+// zero fails (S19; RFC 9180, Section 7.1.4).
+func x25519Group() keyring.Group {
+	open := func(private []byte) (keyring.DHKey, error) {
+		if len(private) != x25519.Size {
+			return keyring.DHKey{}, errLength
+		}
+		secret := x25519.Key(private)
+		var public x25519.Key
+		x25519.KeyGen(&public, &secret)
+		return keyring.DHKey{
+			Private: secret[:],
+			Public:  public[:],
+			Exchange: func(peer []byte) ([]byte, error) {
+				if len(peer) != x25519.Size {
+					return nil, errLength
+				}
+				point := x25519.Key(peer)
+				var shared x25519.Key
+				if !x25519.Shared(&shared, &secret, &point) {
+					return nil, errLowOrder
+				}
+				return shared[:], nil
+			},
+		}, nil
+	}
+	return keyring.Group{
+		Generate: func() (keyring.DHKey, error) {
+			private := suite.Random(x25519.Size)
+			defer clear(private)
+			return open(private)
+		},
+		Open: open,
+		Valid: func(public []byte) bool {
+			return len(public) == x25519.Size && !lowOrderX25519(public)
+		},
+	}
+}
+
+// lowOrderX25519 reports whether every exchange with the public key gives
+// zero. A member with such a key would make each commit to it fail, so that it
+// is refused when it comes in, at no cost of a curve operation.
+func lowOrderX25519(public []byte) bool {
+	u := [32]byte(public)
+	u[31] &= 0x7f // RFC 7748, Section 5: the top bit is ignored
+	for _, p := range lowOrderPointsX25519 {
+		if string(u[:]) == p {
+			return true
+		}
+	}
+	return false
+}
+
+// lowOrderPointsX25519 are the points of order 1, 2, 4 and 8 on the curve and
+// its twist, and what is one of them when reduced modulo p = 2^255-19.
+var lowOrderPointsX25519 = [...]string{
+	"\x00" + zeros31, // 0
+	"\x01" + zeros31, // 1
+	"\xe0\xeb\x7a\x7c\x3b\x41\xb8\xae\x16\x56\xe3\xfa\xf1\x9f\xc4\x6a" +
+		"\xda\x09\x8d\xeb\x9c\x32\xb1\xfd\x86\x62\x05\x16\x5f\x49\xb8\x00",
+	"\x5f\x9c\x95\xbc\xa3\x50\x8c\x24\xb1\xd0\xb1\x55\x9c\x83\xef\x5b" +
+		"\x04\x44\x5c\xc4\x58\x1c\x8e\x86\xd8\x22\x4e\xdd\xd0\x9f\x11\x57",
+	"\xec" + ones30 + "\x7f", // p-1
+	"\xed" + ones30 + "\x7f", // p
+	"\xee" + ones30 + "\x7f", // p+1
+}
+
+const (
+	zeros31 = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
+		"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	ones30 = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
+		"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+)
+
+// ed25519Scheme is Ed25519 (RFC 8032, Section 5.1), verified without cofactor.
+func ed25519Scheme() keyring.Scheme {
+	open := func(private []byte) (keyring.SigningKey, error) {
+		if len(private) != ed25519.SeedSize {
+			return keyring.SigningKey{}, errLength
+		}
+		key := ed25519.NewKeyFromSeed(private)
+		return keyring.SigningKey{
+			Private: key.Seed(),
+			Public:  key.Public().(ed25519.PublicKey),
+			Sign:    func(message []byte) ([]byte, error) { return ed25519.Sign(key, message), nil },
+		}, nil
+	}
+	return keyring.Scheme{
+		Generate: func() (keyring.SigningKey, error) {
+			seed := suite.Random(ed25519.SeedSize)
+			defer clear(seed)
+			return open(seed)
+		},
+		Open: open,
+		Verify: func(public, message, signature []byte) bool {
+			return len(public) == ed25519.PublicKeySize && ed25519.Verify(public, message, signature)
+		},
+	}
+}

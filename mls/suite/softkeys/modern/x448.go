@@ -1,0 +1,101 @@
+package modern
+
+import (
+	"github.com/cloudflare/circl/dh/x448"
+	"github.com/cloudflare/circl/sign/ed448"
+
+	"webmls/mls/suite"
+	"webmls/mls/suite/softkeys/internal/keyring"
+)
+
+// x448Group is X448 (RFC 7748, Section 5). An exchange whose result is
+// zero fails (S19).
+func x448Group() keyring.Group {
+	open := func(private []byte) (keyring.DHKey, error) {
+		if len(private) != x448.Size {
+			return keyring.DHKey{}, errLength
+		}
+		secret := x448.Key(private)
+		var public x448.Key
+		x448.KeyGen(&public, &secret)
+		return keyring.DHKey{
+			Private: secret[:],
+			Public:  public[:],
+			Exchange: func(peer []byte) ([]byte, error) {
+				if len(peer) != x448.Size {
+					return nil, errLength
+				}
+				point := x448.Key(peer)
+				var shared x448.Key
+				if !x448.Shared(&shared, &secret, &point) {
+					return nil, errLowOrder
+				}
+				return shared[:], nil
+			},
+		}, nil
+	}
+	return keyring.Group{
+		Generate: func() (keyring.DHKey, error) {
+			private := suite.Random(x448.Size)
+			defer clear(private)
+			return open(private)
+		},
+		Open: open,
+		Valid: func(public []byte) bool {
+			return len(public) == x448.Size && !lowOrderX448(public)
+		},
+	}
+}
+
+// lowOrderX448 is lowOrderX25519 for X448.
+func lowOrderX448(public []byte) bool {
+	for _, p := range lowOrderPointsX448 {
+		if string(public) == p {
+			return true
+		}
+	}
+	return false
+}
+
+// lowOrderPointsX448 are the points of order 1, 2 and 4 on the curve and its
+// twist, and what is one of them when reduced modulo p = 2^448-2^224-1.
+var lowOrderPointsX448 = [...]string{
+	"\x00" + zeros27 + "\x00" + zeros27, // 0
+	"\x01" + zeros27 + "\x00" + zeros27, // 1
+	"\xfe" + ones27 + "\xfe" + ones27,   // p-1
+	"\xff" + ones27 + "\xfe" + ones27,   // p
+	"\x00" + zeros27 + "\xff" + ones27,  // p+1
+}
+
+const (
+	zeros27 = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
+		"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	ones27 = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" +
+		"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+)
+
+// ed448Scheme is Ed448 (RFC 8032, Section 5.2) with an empty context.
+func ed448Scheme() keyring.Scheme {
+	open := func(private []byte) (keyring.SigningKey, error) {
+		if len(private) != ed448.SeedSize {
+			return keyring.SigningKey{}, errLength
+		}
+		key := ed448.NewKeyFromSeed(private)
+		return keyring.SigningKey{
+			Private: key.Seed(),
+			Public:  key.Public().(ed448.PublicKey),
+			Sign:    func(message []byte) ([]byte, error) { return ed448.Sign(key, message, ""), nil },
+		}, nil
+	}
+	return keyring.Scheme{
+		Generate: func() (keyring.SigningKey, error) {
+			seed := suite.Random(ed448.SeedSize)
+			defer clear(seed)
+			return open(seed)
+		},
+		Open: open,
+		Verify: func(public, message, signature []byte) bool {
+			return ed448.Verify(public, message, signature, "")
+		},
+	}
+}
