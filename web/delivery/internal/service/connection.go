@@ -1,0 +1,192 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
+)
+
+var (
+	errMalformedFrame = errors.New("malformed frame")
+	errRefused        = errors.New("refused")
+	errNoHello        = errors.New("no hello in time")
+	errSlow           = errors.New("client too slow")
+)
+
+// connection is one client. Its reader handles one request after the other, so
+// that a client's messages enter the log in the order it sent them. Each
+// subscription has a goroutine that reads the log and writes to the socket: what
+// waits for a slow client is one frame a subscription, and waits on its account.
+type connection struct {
+	service *Service
+	logger  *slog.Logger
+
+	// Set by start.
+	starting sync.Mutex
+	socket   *websocket.Conn
+	cancel   context.CancelFunc
+	leaving  bool
+
+	busy sync.Mutex // held while a request is handled
+
+	// Used by the reader only.
+	user          string // empty before hello; guarded by Service.mu for others
+	requests      int
+	subscriptions map[uint64]*subscription // by the id of the request that began them
+	welcomes      bool
+	running       sync.WaitGroup // subscriptions
+}
+
+type subscription struct {
+	group string
+	stop  context.CancelFunc
+	done  chan struct{}
+}
+
+func (c *connection) start(socket *websocket.Conn, cancel context.CancelFunc) {
+	c.starting.Lock()
+	defer c.starting.Unlock()
+	c.socket, c.cancel = socket, cancel
+	if c.leaving {
+		cancel()
+	}
+}
+
+// goAway closes the connection when the request in hand is answered.
+func (c *connection) goAway() {
+	c.starting.Lock()
+	c.leaving = true
+	socket := c.socket
+	c.starting.Unlock()
+	if socket == nil {
+		return
+	}
+	c.busy.Lock()
+	defer c.busy.Unlock()
+	_ = socket.Close(websocket.StatusGoingAway, "the service is shutting down")
+}
+
+func (c *connection) cut() {
+	c.starting.Lock()
+	defer c.starting.Unlock()
+	c.leaving = true
+	if c.cancel != nil {
+		c.cancel()
+	}
+}
+
+// serve reads requests until the connection ends, and returns why it did.
+func (c *connection) serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer c.running.Wait()
+	defer cancel(nil)
+
+	limits := &c.service.limits
+	c.socket.SetReadLimit(int64(limits.HelloFrame))
+	hello := time.AfterFunc(limits.HelloTimeout, func() { cancel(errNoHello) })
+	defer hello.Stop()
+	c.running.Go(func() { c.ping(ctx, cancel) })
+
+	pace := rate.NewLimiter(rate.Limit(limits.RequestsPerSecond), limits.RequestBurst)
+	for {
+		if err := pace.Wait(ctx); err != nil {
+			return context.Cause(ctx)
+		}
+		kind, frame, err := c.socket.Read(ctx)
+		if err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				return cause
+			}
+			return err
+		}
+		c.requests++
+		if kind != websocket.MessageText {
+			_ = c.socket.Close(websocket.StatusUnsupportedData, codeMalformed)
+			return errMalformedFrame
+		}
+		if err := c.receive(ctx, cancel, frame, hello); err != nil {
+			return err
+		}
+	}
+}
+
+// receive handles one frame.
+func (c *connection) receive(ctx context.Context, cancel context.CancelCauseFunc, frame []byte, hello *time.Timer) error {
+	c.busy.Lock()
+	defer c.busy.Unlock()
+	var r request
+	err := json.Unmarshal(frame, &r)
+	if r.ID == 0 || r.ID > maxInteger {
+		// There is nobody to answer.
+		_ = c.socket.Close(websocket.StatusPolicyViolation, codeMalformed)
+		return errMalformedFrame
+	}
+	var answer any
+	if err != nil {
+		err = fail(codeMalformed, "the request has a field of the wrong type")
+	} else {
+		answer, err = c.handle(ctx, cancel, &r)
+	}
+	if err == nil {
+		if r.Op == "hello" {
+			hello.Stop()
+			c.socket.SetReadLimit(int64(c.service.limits.Frame))
+		}
+		return c.write(ctx, cancel, reply{ID: r.ID, OK: answer})
+	}
+	told := c.explain(&r, err)
+	if err := c.write(ctx, cancel, reply{ID: r.ID, Error: told}); err != nil {
+		return err
+	}
+	if c.user == "" {
+		_ = c.socket.Close(websocket.StatusPolicyViolation, told.Code)
+		return errRefused
+	}
+	return nil
+}
+
+// write sends one frame. A client that does not take it in time is dropped.
+func (c *connection) write(ctx context.Context, cancel context.CancelCauseFunc, frame any) error {
+	b, err := json.Marshal(frame)
+	if err != nil {
+		return err
+	}
+	allowed := c.service.limits.WriteTimeout + time.Duration(len(b)/(32<<10))*time.Second
+	limited, stop := context.WithTimeout(ctx, allowed)
+	defer stop()
+	if err := c.socket.Write(limited, websocket.MessageText, b); err != nil {
+		if limited.Err() != nil && ctx.Err() == nil {
+			err = errSlow
+		}
+		cancel(err)
+		return err
+	}
+	return nil
+}
+
+// ping finds out about clients that are gone without a word.
+func (c *connection) ping(ctx context.Context, cancel context.CancelCauseFunc) {
+	limits := &c.service.limits
+	ticker := time.NewTicker(limits.PingInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		limited, stop := context.WithTimeout(ctx, limits.PingTimeout)
+		err := c.socket.Ping(limited)
+		stop()
+		if err != nil {
+			cancel(errSlow)
+			return
+		}
+	}
+}

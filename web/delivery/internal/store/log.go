@@ -1,0 +1,270 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// PastEpochs is how many epochs behind the group an application message may
+// be: its sender had not seen the last commits yet, and receivers keep the
+// keys of a few past epochs.
+const PastEpochs = 16
+
+// Commit is a commit and what is to be delivered if it is accepted.
+type Commit struct {
+	User      string // its author
+	Group     []byte
+	Epoch     uint64 // the epoch the commit was made in
+	Message   []byte
+	GroupInfo []byte // of the next epoch; may be empty
+	Welcomes  []Welcome
+}
+
+// Outcome is what became of a commit: accepted with its sequence in the log,
+// or not, with the epoch the group is at.
+type Outcome struct {
+	Accepted bool
+	Seq      uint64
+	Epoch    uint64
+}
+
+// Message is a proposal or an application message.
+type Message struct {
+	User     string
+	Group    []byte
+	Epoch    uint64
+	Proposal bool
+	Message  []byte
+}
+
+// head is the last commit of a group.
+type head struct {
+	exists bool
+	seq    uint64
+	next   uint64 // the epoch the commit began: the one the group is at
+	id     string
+}
+
+// heads remembers the last commits that this process has seen. What it holds
+// may be old, never wrong: a commit is accepted only under JetStream's check,
+// and nothing is refused before the head has been read again.
+type heads struct {
+	mu      sync.Mutex
+	byGroup map[string]head
+}
+
+const maxHeads = 16384
+
+func (h *heads) get(group string) (head, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	found, ok := h.byGroup[group]
+	return found, ok
+}
+
+// put remembers a head unless a newer one is known already.
+func (h *heads) put(group string, new head) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if old, ok := h.byGroup[group]; ok && old.seq > new.seq {
+		return
+	}
+	if len(h.byGroup) >= maxHeads {
+		for any := range h.byGroup {
+			delete(h.byGroup, any)
+			break
+		}
+	}
+	h.byGroup[group] = new
+}
+
+func commitSubject(group []byte) string  { return "mls.log." + token(group) + ".commit" }
+func messageSubject(group []byte) string { return "mls.log." + token(group) + ".message" }
+func logSubject(group []byte) string     { return "mls.log." + token(group) + ".*" }
+
+// readHead reads the group's last commit from the log.
+func (s *Store) readHead(ctx context.Context, group []byte) (head, *jetstream.RawStreamMsg, error) {
+	msg, err := readLast(ctx, s.log, commitSubject(group))
+	if err != nil || msg == nil {
+		return head{}, nil, err
+	}
+	epoch, err := strconv.ParseUint(msg.Header.Get(headerEpoch), 10, 64)
+	if err != nil {
+		return head{}, nil, errRecord
+	}
+	h := head{exists: true, seq: msg.Sequence, next: epoch + 1, id: msg.Header.Get(headerID)}
+	s.heads.put(token(group), h)
+	return h, msg, nil
+}
+
+// PublishCommit adds a commit to its group's log if the group is at the
+// commit's epoch and no other commit of that epoch is in the log. For a group
+// without a commit, the first one fixes the epoch.
+//
+// The order rests on JetStream: the commit is written only if the last message
+// on the group's commit subject is still the one whose epoch was read. Of any
+// number of racing processes one succeeds; the others read again and find that
+// the epoch has passed.
+//
+// A commit that is in the log already, as the last one, is accepted again with
+// the same sequence: its author did not get the answer.
+func (s *Store) PublishCommit(ctx context.Context, c Commit) (Outcome, error) {
+	record := commitRecord{Commit: c.Message, GroupInfo: c.GroupInfo, Welcomes: c.Welcomes}
+	data := record.marshal()
+	if len(data) > s.MaxRecord() {
+		return Outcome{}, ErrTooLarge
+	}
+	id := publishID("commit", c.User, c.Group, data)
+
+	last, known := s.heads.get(token(c.Group))
+	fresh := false
+	for {
+		if !known {
+			var err error
+			if last, _, err = s.readHead(ctx, c.Group); err != nil {
+				return Outcome{}, err
+			}
+			fresh = true
+		}
+		if last.exists && last.id == id {
+			return Outcome{Accepted: true, Seq: last.seq, Epoch: last.next}, nil
+		}
+		if last.exists && last.next != c.Epoch {
+			if !fresh {
+				known = false
+				continue
+			}
+			return Outcome{Epoch: last.next}, nil
+		}
+
+		msg := nats.NewMsg(commitSubject(c.Group))
+		msg.Data = data
+		msg.Header.Set(headerEpoch, strconv.FormatUint(c.Epoch, 10))
+		msg.Header.Set(headerID, id)
+		ack, err := s.js.PublishMsg(ctx, msg,
+			jetstream.WithExpectLastSequencePerSubject(last.seq), jetstream.WithMsgID(id))
+		switch {
+		case err == nil:
+			s.heads.put(token(c.Group), head{exists: true, seq: ack.Sequence, next: c.Epoch + 1, id: id})
+			return Outcome{Accepted: true, Seq: ack.Sequence, Epoch: c.Epoch + 1}, nil
+		case isWrongLastSequence(err), isDuplicateInFlight(err):
+			// Another commit is in the log, or on its way into it; the
+			// pause lets the latter arrive.
+			known = false
+			if err := pause(ctx); err != nil {
+				return Outcome{}, err
+			}
+		case errors.Is(err, nats.ErrMaxPayload):
+			return Outcome{}, ErrTooLarge
+		default:
+			return Outcome{}, err
+		}
+	}
+}
+
+// PublishMessage adds a proposal or an application message to its group's log
+// and returns its sequence. A proposal must be of the epoch the group is at,
+// since no later commit can refer to it; an application message may be up to
+// PastEpochs behind. A group without a commit takes any epoch. The current
+// epoch is returned with ErrEpochAhead and ErrEpochBehind.
+func (s *Store) PublishMessage(ctx context.Context, m Message) (seq, epoch uint64, err error) {
+	if len(m.Message) > s.MaxRecord() {
+		return 0, 0, ErrTooLarge
+	}
+	last, known := s.heads.get(token(m.Group))
+	err = checkEpoch(last, m)
+	if !known || err != nil {
+		if last, _, err = s.readHead(ctx, m.Group); err != nil {
+			return 0, 0, err
+		}
+		err = checkEpoch(last, m)
+	}
+	if err != nil {
+		return 0, last.next, err
+	}
+	msg := nats.NewMsg(messageSubject(m.Group))
+	msg.Data = m.Message
+	ack, err := s.publish(ctx, msg, jetstream.WithMsgID(publishID("message", m.User, m.Group, m.Message)))
+	if err != nil {
+		return 0, 0, err
+	}
+	return ack.Sequence, last.next, nil
+}
+
+func checkEpoch(last head, m Message) error {
+	switch {
+	case !last.exists:
+		return nil
+	case m.Epoch > last.next:
+		return ErrEpochAhead
+	case m.Proposal && m.Epoch < last.next, last.next-m.Epoch > PastEpochs:
+		return ErrEpochBehind
+	}
+	return nil
+}
+
+// publish waits out a copy of the same message that is on its way in a cluster.
+func (s *Store) publish(ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	for {
+		ack, err := s.js.PublishMsg(ctx, msg, opts...)
+		switch {
+		case isDuplicateInFlight(err):
+			if err := pause(ctx); err != nil {
+				return nil, err
+			}
+		case errors.Is(err, nats.ErrMaxPayload):
+			return nil, ErrTooLarge
+		default:
+			return ack, err
+		}
+	}
+}
+
+// pause lets what is in flight in a cluster arrive.
+func pause(ctx context.Context) error {
+	select {
+	case <-time.After(10 * time.Millisecond):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// LastSequence is the sequence of the newest message in a group's log, 0 where
+// there is none.
+func (s *Store) LastSequence(ctx context.Context, group []byte) (uint64, error) {
+	msg, err := readLast(ctx, s.log, logSubject(group))
+	if err != nil || msg == nil {
+		return 0, err
+	}
+	return msg.Sequence, nil
+}
+
+// Entry is one message of a group's log.
+type Entry struct {
+	Seq     uint64
+	Message []byte
+}
+
+// FollowLog reads a group's log from a sequence on, in order and without end.
+func (s *Store) FollowLog(group []byte, from uint64) *Cursor[Entry] {
+	return newCursor(s.logTail, logSubject(group), from, 32, s.logEntry)
+}
+
+func (s *Store) logEntry(_ context.Context, msg *jetstream.RawStreamMsg) (Entry, bool, error) {
+	if msg.Header.Get(headerEpoch) == "" {
+		return Entry{Seq: msg.Sequence, Message: msg.Data}, true, nil
+	}
+	record, err := unmarshalCommitRecord(msg.Data)
+	if err != nil {
+		s.logger.Error("a commit record does not parse; readers go past it", "seq", msg.Sequence)
+		return Entry{}, false, nil
+	}
+	return Entry{Seq: msg.Sequence, Message: record.Commit}, true, nil
+}
