@@ -83,16 +83,21 @@ const (
 	InvalidArgument  Code = "INVALID_ARGUMENT"
 	Closed           Code = "CLOSED"
 	IdentityNotFound Code = "IDENTITY_NOT_FOUND"
+	Authenticator    Code = "AUTHENTICATOR_FAILED"
 
 	// Storage and faults.
-	StoreFailed  Code = "STORE_FAILED"
-	Stale        Code = "STALE"
-	StateCorrupt Code = "STATE_CORRUPT"
-	StateVersion Code = "STATE_VERSION"
-	KeyNotFound  Code = "KEY_NOT_FOUND"
-	Cancelled    Code = "CANCELLED"
-	InstanceDied Code = "INSTANCE_DIED"
-	Internal     Code = "INTERNAL"
+	StoreFailed      Code = "STORE_FAILED"
+	StoreQuota       Code = "STORE_QUOTA"
+	StoreBlocked     Code = "STORE_BLOCKED"
+	StoreUnavailable Code = "STORE_UNAVAILABLE"
+	Stale            Code = "STALE"
+	StateCorrupt     Code = "STATE_CORRUPT"
+	StateVersion     Code = "STATE_VERSION"
+	KeyNotFound      Code = "KEY_NOT_FOUND"
+	Cancelled        Code = "CANCELLED"
+	InstanceFailed   Code = "INSTANCE_FAILED"
+	InstanceDied     Code = "INSTANCE_DIED"
+	Internal         Code = "INTERNAL"
 )
 
 var table = []Info{
@@ -169,13 +174,18 @@ var table = []Info{
 	{InvalidArgument, ClassState, "", "an argument is not valid"},
 	{Closed, ClassState, "", "the client is closed"},
 	{IdentityNotFound, ClassState, "", "no such identity is held here"},
+	{Authenticator, ClassState, "5.3.1", "the application's authenticator failed; nothing was accepted or changed"},
 
 	{StoreFailed, ClassStorage, "", "the store failed; the group was dropped from memory and loads again"},
+	{StoreQuota, ClassStorage, "", "the storage is full"},
+	{StoreBlocked, ClassStorage, "", "another tab holds an older version of the database open"},
+	{StoreUnavailable, ClassStorage, "", "there is no storage here, or it may not be used"},
 	{Stale, ClassStorage, "", "another writer was faster; the group loads again"},
 	{StateCorrupt, ClassStorage, "", "a stored record does not decode"},
 	{StateVersion, ClassStorage, "", "the stored state has a format of another version"},
 	{KeyNotFound, ClassStorage, "", "a private key is not in the key store"},
 	{Cancelled, ClassStorage, "", "the operation was cancelled"},
+	{InstanceFailed, ClassInternal, "", "the WebAssembly instance could not be started"},
 	{InstanceDied, ClassInternal, "", "the WebAssembly instance ended"},
 	{Internal, ClassInternal, "", "a fault in this module"},
 }
