@@ -44,8 +44,9 @@ type Keys interface {
 type SignatureKey interface {
 	// Public returns the SignaturePublicKey as on the wire. Do not change it.
 	Public() []byte
-	// Reference returns what finds the key again through Keys.SignatureKey. It
-	// is a secret when the implementation keeps no keys of its own.
+	// Reference returns what finds the key again through Keys.SignatureKey, in
+	// a slice of the caller's own. It is a secret, to be wiped, when the
+	// implementation keeps no keys of its own.
 	Reference() []byte
 	// Name returns the name under which a key store of the implementation's own
 	// keeps the key, or "" when Reference holds all of it. Batches of the Store
@@ -59,13 +60,14 @@ type SignatureKey interface {
 type HPKEKey interface {
 	// Public returns the HPKEPublicKey as on the wire. Do not change it.
 	Public() []byte
-	// Reference returns what finds the key again through Keys.HPKEKey. It is a
-	// secret when the implementation keeps no keys of its own.
+	// Reference returns what finds the key again through Keys.HPKEKey, in a
+	// slice of the caller's own. It is a secret, to be wiped, when the
+	// implementation keeps no keys of its own.
 	Reference() []byte
 	// Name: see SignatureKey.
 	Name() string
-	// Decapsulate is KEM.Decap (RFC 9180, Section 4.1). Code: DECRYPTION_FAILED
-	// for any enc that is not valid.
+	// Decapsulate is KEM.Decap (RFC 9180, Section 4.1): KEM.Nsecret bytes, the
+	// caller's to wipe. Code: DECRYPTION_FAILED for any enc that is not valid.
 	Decapsulate(ctx context.Context, enc []byte) (sharedSecret []byte, err error)
 }
 

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/ecdh"
+	"crypto/elliptic"
 	"crypto/hpke"
+	"encoding/asn1"
 	"encoding/hex"
 	"errors"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -151,6 +154,82 @@ func TestSignature(t *testing.T) {
 		refused("longer key", append(bytes.Clone(key.Public()), 0), "Label", content, signature)
 		refused("all ones key", bytes.Repeat([]byte{0xff}, len(key.Public())), "Label", content, signature)
 	})
+}
+
+// TestEd25519Malleability: a signature whose S is not reduced is refused.
+func TestEd25519Malleability(t *testing.T) {
+	order := mustHex(t, "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010")
+	key := mustSignatureKey(t, suite.X25519AES128SHA256Ed25519)
+	signature, err := key.Sign(ctx, []byte("message"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	carry := 0
+	for i, c := range order {
+		carry += int(signature[32+i]) + int(c)
+		signature[32+i] = byte(carry)
+		carry >>= 8
+	}
+	list := []suite.Verification{{PublicKey: key.Public(), Message: []byte("message"), Signature: signature}}
+	if bad, err := New().Verify(ctx, suite.X25519AES128SHA256Ed25519, list); bad != 0 || err != nil {
+		t.Error(bad, err)
+	}
+}
+
+// TestECDSAEncoding: one encoding of a signature is accepted, that in DER with
+// both numbers in range.
+func TestECDSAEncoding(t *testing.T) {
+	for id, curve := range map[suite.ID]elliptic.Curve{2: elliptic.P256(), 5: elliptic.P521(), 7: elliptic.P384()} {
+		key, message := mustSignatureKey(t, id), []byte("message")
+		good, err := key.Sign(ctx, message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sig struct{ R, S *big.Int }
+		if _, err := asn1.Unmarshal(good, &sig); err != nil {
+			t.Fatal(err)
+		}
+		encode := func(r, s *big.Int) []byte {
+			b, err := asn1.Marshal(struct{ R, S *big.Int }{r, s})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b
+		}
+		n, zero, size := curve.Params().N, new(big.Int), (curve.Params().BitSize+7)/8
+		r, s := sig.R.FillBytes(make([]byte, size)), sig.S.FillBytes(make([]byte, size))
+		for name, bad := range map[string][]byte{
+			"r = 0":                encode(zero, sig.S),
+			"s = 0":                encode(sig.R, zero),
+			"both 0":               encode(zero, zero),
+			"r = n":                encode(n, sig.S),
+			"s = n":                encode(sig.R, n),
+			"r + n":                encode(new(big.Int).Add(sig.R, n), sig.S),
+			"s + n":                encode(sig.R, new(big.Int).Add(sig.S, n)),
+			"-r":                   encode(new(big.Int).Neg(sig.R), sig.S),
+			"-s":                   encode(sig.R, new(big.Int).Neg(sig.S)),
+			"s - n":                encode(sig.R, new(big.Int).Sub(sig.S, n)),
+			"exchanged":            encode(sig.S, sig.R),
+			"raw, as of WebCrypto": append(r, s...),
+			"SET for SEQUENCE":     append([]byte{0x31}, good[1:]...),
+			"indefinite length":    append(append([]byte{0x30, 0x80}, good[2:]...), 0, 0),
+			"trailing byte":        append(bytes.Clone(good), 0),
+			"empty sequence":       {0x30, 0},
+			"length past the end":  {0x30, 0x84, 0xff, 0xff, 0xff, 0xff},
+			"one number":           good[:4+int(good[3])],
+		} {
+			list := []suite.Verification{{PublicKey: key.Public(), Message: message, Signature: bad}}
+			if bad, err := New().Verify(ctx, id, list); bad != 0 || err != nil {
+				t.Errorf("%v: %s: %d %v", id, name, bad, err)
+			}
+		}
+		// n - s is as valid as s: ECDSA is malleable, and MLS does not mind (S22).
+		other := encode(sig.R, new(big.Int).Sub(n, sig.S))
+		list := []suite.Verification{{PublicKey: key.Public(), Message: message, Signature: other}}
+		if bad, err := New().Verify(ctx, id, list); bad != -1 || err != nil {
+			t.Errorf("%v: n - s: %d %v", id, bad, err)
+		}
+	}
 }
 
 // TestPrivateKeyLengths: a private key of any length but its own is refused,
