@@ -227,13 +227,16 @@ type TreeKEM struct {
 
 // TreeKEMLeaf is what one member of a TreeKEM knows.
 type TreeKEMLeaf struct {
-	Index          uint32 `json:"index"`
-	EncryptionPriv Hex    `json:"encryption_priv"`
-	SignaturePriv  Hex    `json:"signature_priv"`
-	PathSecrets    []struct {
-		Node       uint32 `json:"node"`
-		PathSecret Hex    `json:"path_secret"`
-	} `json:"path_secrets"`
+	Index          uint32              `json:"index"`
+	EncryptionPriv Hex                 `json:"encryption_priv"`
+	SignaturePriv  Hex                 `json:"signature_priv"`
+	PathSecrets    []TreeKEMPathSecret `json:"path_secrets"`
+}
+
+// TreeKEMPathSecret is the path secret of a parent that a TreeKEMLeaf knows.
+type TreeKEMPathSecret struct {
+	Node       uint32 `json:"node"`
+	PathSecret Hex    `json:"path_secret"`
 }
 
 // TreeKEMUpdatePath is a path that one member of a TreeKEM made. PathSecrets

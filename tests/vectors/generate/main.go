@@ -34,6 +34,9 @@ var families = []family{
 	{"transcript-hashes", transcriptHashes},
 	{"secret-tree", secretTree},
 	{"message-protection", messageProtection},
+	{"tree-operations", treeOperations},
+	{"tree-validation", treeValidation},
+	{"treekem", treeKEM},
 }
 
 func main() {
