@@ -37,6 +37,7 @@ var families = []family{
 	{"tree-operations", treeOperations},
 	{"tree-validation", treeValidation},
 	{"treekem", treeKEM},
+	{"welcome", welcome},
 }
 
 func main() {
