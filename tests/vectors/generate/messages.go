@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"webmls/mls/message"
 	"webmls/mls/suite"
 	"webmls/mls/treemath"
@@ -53,7 +55,8 @@ func (m *member) leaf(name string, source message.LeafNodeSource) *message.LeafN
 	}
 	switch source {
 	case message.LeafNodeSourceKeyPackage:
-		leaf.Lifetime = message.Lifetime{NotBefore: 0, NotAfter: 1<<64 - 1}
+		now := time.Now()
+		leaf.Lifetime = message.Lifetime{NotBefore: uint64(now.Add(-time.Hour).Unix()), NotAfter: uint64(now.AddDate(0, 3, 0).Unix())}
 	case message.LeafNodeSourceCommit:
 		leaf.ParentHash = suite.Random(m.suite.HashSize())
 	}
