@@ -159,7 +159,12 @@ func (g *group) protectPrivate(t testing.TB, content message.FramedContent, padd
 func (g *group) unprotectPrivate(t testing.TB, tree *schedule.SecretTree, m *message.PrivateMessage) (*Unverified, error) {
 	t.Helper()
 	before := recordsOf(tree)
-	u, err := UnprotectPrivate(g.suite, m, tree.Draft(), g.senderDataSecret, notBlank)
+	u, err := UnprotectPrivate(g.suite, m, tree.Draft(), g.senderDataSecret, func(leaf treemath.LeafIndex) bool {
+		if uint32(leaf) >= g.leafCount {
+			t.Errorf("asked for leaf %d of %d", leaf, g.leafCount)
+		}
+		return notBlank(leaf)
+	})
 	if !maps.EqualFunc(before, recordsOf(tree), bytes.Equal) {
 		t.Error("the secret tree changed")
 	}

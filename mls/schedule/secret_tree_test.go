@@ -571,7 +571,8 @@ func TestLoadRefuses(t *testing.T) {
 		{7, 7},           // twice
 		{11, 3},          // descending
 		{3, 7},           // one above the other
-		{1, 3},           // the same, the lower one first
+		{1, 3, 11},       // the same, the lower one first
+		{0, 1, 5, 11},    // the same, and no gap
 		{1, 6, 8, 5, 13}, // one out of place
 	} {
 		if len(c) == 0 {
@@ -597,6 +598,20 @@ func TestLoadRefuses(t *testing.T) {
 
 	// What is refused is refused because of the change.
 	load(t, s, 8, with("5", leaf(func(*leafRatchets) {})))
+}
+
+// Records may be wiped once they are loaded.
+func TestLoadCopies(t *testing.T) {
+	s := lookup(t, 1)
+	records := recordsOf(usedTree(s))
+	want := recordsOf(usedTree(s))
+	tree := load(t, s, 8, records)
+	for _, record := range records {
+		clear(record)
+	}
+	if !sameRecords(recordsOf(tree), want) {
+		t.Error("the tree aliases its records")
+	}
 }
 
 // TestCostDoesNotGrow counts what a message allocates once its sender has
