@@ -19,29 +19,51 @@ func (h *hasher) parentHash(p *message.ParentNode, originalSiblingTreeHash []byt
 	return h.suite.Hash(h.w.Bytes())
 }
 
-// originalTreeHash is the tree hash of x with some leaves blanked and removed
-// from the unmerged leaves of all parents (RFC 9420, Section 7.9). removed is
-// sorted and all below x. Where nothing was removed the hash is known, so that
-// the cost is that of the nodes above removed leaves: never more than the
-// subtree, and so O(n log n) for all parents of a tree, whatever they list.
-func (a *array) originalTreeHash(h *hasher, x treemath.NodeIndex, removed []treemath.LeafIndex) []byte {
-	n := a.node(x)
+// originals computes original sibling tree hashes of one tree (RFC 9420,
+// Section 7.9). It remembers for each node the last hash that it made.
+type originals struct {
+	tree *Tree
+	h    *hasher
+	made map[treemath.NodeIndex]original
+}
+
+type original struct {
+	removed []treemath.LeafIndex
+	hash    []byte
+}
+
+// hash is the tree hash of x with some leaves blanked and removed from the
+// unmerged leaves of all parents. removed is increasing and all below x. Where
+// nothing is removed the hash is that of the tree; where the same was removed
+// for another parent, that one is used again. So members who are unmerged at
+// all their ancestors, the usual case, cost a hash for each node, and no tree
+// can cost more than O(n log n): its nodes, once for each level above.
+func (o *originals) hash(x treemath.NodeIndex, removed []treemath.LeafIndex) []byte {
+	n := o.tree.node(x)
 	if len(removed) == 0 {
 		return n.hash
 	}
+	if made, ok := o.made[x]; ok && slices.Equal(made.removed, removed) {
+		return made.hash
+	}
+	var hash []byte
 	if i, ok := x.Leaf(); ok {
-		return h.leaf(i, nil)
+		hash = o.h.leaf(i, nil)
+	} else {
+		left, _ := x.Left()
+		right, _ := x.Right()
+		l := o.hash(left, below(left, removed))
+		r := o.hash(right, below(right, removed))
+		parent := n.Parent
+		if parent != nil {
+			p := *parent
+			p.UnmergedLeaves = without(p.UnmergedLeaves, removed)
+			parent = &p
+		}
+		hash = o.h.parent(parent, l, r)
 	}
-	left, _ := x.Left()
-	right, _ := x.Right()
-	l := a.originalTreeHash(h, left, below(left, removed))
-	r := a.originalTreeHash(h, right, below(right, removed))
-	if n.Parent == nil {
-		return h.parent(nil, l, r)
-	}
-	p := *n.Parent
-	p.UnmergedLeaves = without(p.UnmergedLeaves, removed)
-	return h.parent(&p, l, r)
+	o.made[x] = original{removed, hash}
+	return hash
 }
 
 // below returns the part of a sorted list of leaves that is below x.

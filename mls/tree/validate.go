@@ -92,6 +92,7 @@ func (t *Tree) validateUnique() error {
 // in the size of the tree. Code: PARENT_HASH_INVALID.
 func (t *Tree) validateParentHashes() error {
 	h := newHasher(t.suite)
+	originals := &originals{t, h, make(map[treemath.NodeIndex]original)}
 	var resolution []treemath.NodeIndex
 	for x := treemath.NodeIndex(1); t.leaves.ContainsNode(x); x += 2 {
 		p := t.node(x).Parent
@@ -112,8 +113,8 @@ func (t *Tree) validateParentHashes() error {
 			if !ok || len(parentHash) != t.suite.HashSize() {
 				continue
 			}
-			original := t.originalTreeHash(h, sibling, below(sibling, p.UnmergedLeaves))
-			if bytes.Equal(parentHash, h.parentHash(p, original)) {
+			siblingHash := originals.hash(sibling, below(sibling, p.UnmergedLeaves))
+			if bytes.Equal(parentHash, h.parentHash(p, siblingHash)) {
 				valid++
 			}
 		}

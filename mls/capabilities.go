@@ -1,0 +1,117 @@
+package mls
+
+import (
+	"maps"
+	"slices"
+
+	"webmls/mls/message"
+	"webmls/mls/suite"
+	"webmls/mls/tree"
+)
+
+// census counts what the members of a tree support, so that "supported by all
+// members" costs a look-up and not a walk over the tree. Values are immutable;
+// with and without return new ones.
+type census struct {
+	members     int
+	extensions  map[message.ExtensionType]int  // non-default types listed
+	proposals   map[message.ProposalType]int   // non-default types listed
+	credentials map[message.CredentialType]int // types listed
+	inUse       map[message.CredentialType]int // types of the members' own credentials
+}
+
+func newCensus(t *tree.Tree) *census {
+	c := &census{
+		extensions:  make(map[message.ExtensionType]int),
+		proposals:   make(map[message.ProposalType]int),
+		credentials: make(map[message.CredentialType]int),
+		inUse:       make(map[message.CredentialType]int),
+	}
+	for _, leaf := range t.Leaves() {
+		c.count(leaf, 1)
+	}
+	return c
+}
+
+// change returns the census after some leaves went and others came.
+func (c *census) change(gone, come []*message.LeafNode) *census {
+	next := &census{
+		members:     c.members,
+		extensions:  maps.Clone(c.extensions),
+		proposals:   maps.Clone(c.proposals),
+		credentials: maps.Clone(c.credentials),
+		inUse:       maps.Clone(c.inUse),
+	}
+	for _, leaf := range gone {
+		next.count(leaf, -1)
+	}
+	for _, leaf := range come {
+		next.count(leaf, 1)
+	}
+	return next
+}
+
+func (c *census) count(leaf *message.LeafNode, by int) {
+	c.members += by
+	countTypes(c.extensions, leaf.Capabilities.Extensions, by)
+	countTypes(c.proposals, leaf.Capabilities.Proposals, by)
+	countTypes(c.credentials, leaf.Capabilities.Credentials, by)
+	countTypes(c.inUse, []message.CredentialType{leaf.Credential.Type}, by)
+}
+
+// countTypes counts each type of a list once, however often a leaf lists it:
+// else one leaf that lists a type twice would stand in for one that does not.
+func countTypes[T ~uint16](counts map[T]int, list []T, by int) {
+	once := list
+	if len(list) > 1 {
+		once = slices.Compact(slices.Sorted(slices.Values(list)))
+	}
+	for _, t := range once {
+		if n := counts[t] + by; n != 0 {
+			counts[t] = n
+		} else {
+			delete(counts, t)
+		}
+	}
+}
+
+func (c *census) allSupportExtension(t message.ExtensionType) bool {
+	return t.IsDefault() || c.extensions[t] == c.members
+}
+
+func (c *census) allSupportProposal(t message.ProposalType) bool {
+	return t.IsDefault() || c.proposals[t] == c.members
+}
+
+func (c *census) allSupportCredential(t message.CredentialType) bool {
+	return c.credentials[t] == c.members
+}
+
+// credentialsAgree reports whether every credential type in use is supported
+// by every member (L4; RFC 9420, Section 7.3).
+func (c *census) credentialsAgree() bool {
+	for t := range c.inUse {
+		if !c.allSupportCredential(t) {
+			return false
+		}
+	}
+	return true
+}
+
+// ownCapabilities are what the leaves of this client list (RFC 9420, Section
+// 7.2). Default types are not listed.
+func ownCapabilities(k suite.Keys, credential message.CredentialType) message.Capabilities {
+	c := message.Capabilities{
+		Versions:    []message.ProtocolVersion{message.MLS10},
+		Credentials: []message.CredentialType{message.CredentialBasic, message.CredentialX509},
+	}
+	if !slices.Contains(c.Credentials, credential) {
+		c.Credentials = append(c.Credentials, credential)
+	}
+	for _, id := range suite.All() {
+		if k.Supports(id) {
+			c.CipherSuites = append(c.CipherSuites, id)
+		}
+	}
+	return c
+}

@@ -1,0 +1,662 @@
+package mls
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"webmls/mls/message"
+	"webmls/mls/mlserr"
+	"webmls/mls/schedule"
+	"webmls/mls/suite"
+	"webmls/mls/wire"
+)
+
+// Config is what a Client needs. Keys, Store and Authenticator are required.
+type Config struct {
+	Keys          suite.Keys
+	Store         Store
+	Authenticator Authenticator
+	Now           func() time.Time // default time.Now
+	Limits        Limits
+}
+
+// Client is one device: its identities, its key packages and its groups.
+// Methods may be called from many goroutines.
+type Client struct {
+	keys   suite.Keys
+	store  Store
+	auth   Authenticator
+	now    func() time.Time
+	limits Limits
+
+	mu     sync.Mutex // guards what follows; taken after a group's lock
+	state  *clientState
+	groups map[string]*Group
+	closed bool
+}
+
+// clientState is what ClientScope holds.
+type clientState struct {
+	rev         Rev
+	identities  map[string]*Identity      // by id
+	keyPackages map[string]*ownKeyPackage // by KeyPackageRef
+	psks        map[string][]byte         // external PSKs by id
+	groups      map[string]bool           // by group id
+}
+
+// Identity is a credential with its signature key: what this client is in a group.
+type Identity struct {
+	id         []byte
+	suite      *suite.Suite
+	credential message.Credential
+	key        suite.SignatureKey
+}
+
+// ID returns the name of the identity in this client's store: 16 random bytes.
+func (i *Identity) ID() []byte { return bytes.Clone(i.id) }
+
+// Suite returns the cipher suite that the signature key is for.
+func (i *Identity) Suite() suite.ID { return i.suite.ID() }
+
+// Credential returns the credential.
+func (i *Identity) Credential() message.Credential { return i.credential }
+
+// SignatureKey returns the SignaturePublicKey.
+func (i *Identity) SignatureKey() []byte { return bytes.Clone(i.key.Public()) }
+
+// ownKeyPackage is a key package of this client with its private keys.
+type ownKeyPackage struct {
+	keyPackage []byte // the encoded KeyPackage
+	identity   []byte // Identity id
+	suite      *suite.Suite
+	initKey    []byte // reference
+	leafKey    []byte // reference
+	initName   string // name in a key store of its own, or ""
+	leafName   string
+	lastResort bool
+	notAfter   uint64
+}
+
+// Open returns a client over a store. Codes: INVALID_ARGUMENT, STATE_CORRUPT,
+// STATE_VERSION and those of the store.
+func Open(ctx context.Context, config Config) (c *Client, err error) {
+	defer atOp(&err, "open")
+	if config.Keys == nil || config.Store == nil || config.Authenticator == nil {
+		return nil, mlserr.New(mlserr.InvalidArgument, "Keys, Store and Authenticator are required")
+	}
+	c = &Client{
+		keys:   config.Keys,
+		store:  config.Store,
+		auth:   config.Authenticator,
+		now:    config.Now,
+		limits: config.Limits.withDefaults(),
+		groups: make(map[string]*Group),
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if err := c.reload(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Close drops all state from memory. Calls that come later fail with CLOSED.
+func (c *Client) Close() {
+	c.mu.Lock()
+	groups := c.groups
+	c.closed = true
+	c.groups = map[string]*Group{}
+	c.state = nil
+	c.mu.Unlock()
+	for _, g := range groups {
+		g.close()
+	}
+}
+
+// reload reads the client's scope again.
+func (c *Client) reload(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reloadLocked(ctx)
+}
+
+func (c *Client) reloadLocked(ctx context.Context) error {
+	if c.closed {
+		return mlserr.New(mlserr.Closed, "")
+	}
+	records, rev, err := c.store.Load(ctx, ClientScope)
+	if err != nil {
+		return storeError(err)
+	}
+	state, err := c.loadClientState(ctx, records)
+	if err != nil {
+		return err
+	}
+	state.rev = rev
+	c.state = state
+	return nil
+}
+
+// clientChange is a change of the client's scope.
+type clientChange struct {
+	put       Records
+	delete    []string
+	kept      []string
+	dropped   []string
+	apply     func(s *clientState) // makes the change in memory once it is stored
+	condition func(s *clientState) error
+}
+
+// commitWith commits a batch together with a change of the client's scope.
+func (c *Client) commitWith(ctx context.Context, b Batch, change *clientChange) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return mlserr.New(mlserr.Closed, "")
+	}
+	if change.condition != nil {
+		if err := change.condition(c.state); err != nil {
+			return err
+		}
+	}
+	put := change.put
+	if put == nil {
+		put = Records{}
+	}
+	if c.state.rev == 0 {
+		put[recordFormat] = []byte{formatVersion}
+	}
+	b.Changes = append(b.Changes, Change{Scope: ClientScope, Base: c.state.rev, Put: put, Delete: change.delete})
+	b.KeysKept = append(b.KeysKept, change.kept...)
+	b.KeysDropped = append(b.KeysDropped, change.dropped...)
+	if err := c.store.Commit(ctx, b); err != nil {
+		// What is stored now is unknown. The change in memory must follow it.
+		if again := c.reloadLocked(ctx); again != nil && !errors.Is(again, mlserr.Closed) {
+			return storeError(errors.Join(err, again))
+		}
+		return err
+	}
+	c.state.rev++
+	change.apply(c.state)
+	return nil
+}
+
+// change commits a change of the client's scope alone; make builds it from the
+// state, and is called again when another writer was faster.
+func (c *Client) change(ctx context.Context, make func() (*clientChange, error)) error {
+	const tries = 4
+	for try := 1; ; try++ {
+		change, err := make()
+		if err != nil {
+			return err
+		}
+		err = c.commitWith(ctx, Batch{}, change)
+		if err == nil || !errors.Is(err, mlserr.Stale) || try == tries {
+			if err != nil {
+				return storeError(err)
+			}
+			return nil
+		}
+		// commitWith has loaded what the other writer left.
+	}
+}
+
+// view runs f on the client's state under its lock.
+func (c *Client) view(f func(s *clientState) error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return mlserr.New(mlserr.Closed, "")
+	}
+	return f(c.state)
+}
+
+// CreateIdentity makes a signature key and keeps it with a credential. Codes:
+// UNSUPPORTED_CIPHER_SUITE and those of the store.
+func (c *Client) CreateIdentity(ctx context.Context, id suite.ID, credential message.Credential) (identity *Identity, err error) {
+	defer atOp(&err, "createIdentity")
+	s, err := c.suite(id)
+	if err != nil {
+		return nil, err
+	}
+	key, err := c.keys.GenerateSignatureKey(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return c.addIdentity(ctx, s, credential, key)
+}
+
+func (c *Client) addIdentity(ctx context.Context, s *suite.Suite, credential message.Credential, key suite.SignatureKey) (*Identity, error) {
+	identity := &Identity{id: suite.Random(16), suite: s, credential: credential, key: key}
+	err := c.change(ctx, func() (*clientChange, error) {
+		return &clientChange{
+			put:   Records{recordIdentity + hexName(identity.id): marshalIdentity(identity)},
+			kept:  named(key.Name()),
+			apply: func(s *clientState) { s.identities[string(identity.id)] = identity },
+		}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return identity, nil
+}
+
+// named returns the names that are not empty.
+func named(names ...string) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
+}
+
+// suite looks up a cipher suite that the keys support.
+func (c *Client) suite(id suite.ID) (*suite.Suite, error) {
+	s, err := suite.Lookup(id)
+	if err != nil {
+		return nil, err
+	}
+	if !c.keys.Supports(id) {
+		return nil, mlserr.New(mlserr.UnknownSuite, id.String())
+	}
+	return s, nil
+}
+
+// Identities lists the identities of this client, in the order of their ids.
+func (c *Client) Identities(ctx context.Context) (list []*Identity, err error) {
+	defer atOp(&err, "identities")
+	err = c.view(func(s *clientState) error {
+		for _, identity := range s.identities {
+			list = append(list, identity)
+		}
+		return nil
+	})
+	slices.SortFunc(list, func(a, b *Identity) int { return bytes.Compare(a.id, b.id) })
+	return list, err
+}
+
+// Identity returns an identity by its id. Code: IDENTITY_NOT_FOUND.
+func (c *Client) Identity(ctx context.Context, id []byte) (identity *Identity, err error) {
+	defer atOp(&err, "identity")
+	find := func(s *clientState) error {
+		if identity = s.identities[string(id)]; identity == nil {
+			return mlserr.New(mlserr.IdentityNotFound, "")
+		}
+		return nil
+	}
+	if err = c.view(find); errors.Is(err, mlserr.IdentityNotFound) {
+		// Another instance over the same store may have made it.
+		if err = c.reload(ctx); err == nil {
+			err = c.view(find)
+		}
+	}
+	return identity, err
+}
+
+// KeyPackageOptions says what key packages are like.
+type KeyPackageOptions struct {
+	// Lifetime from now on (default 90 days). It begins one hour ago, for the
+	// clocks of others (RFC 9420, Section 7.2).
+	Lifetime time.Duration
+	// LastResort keeps the key package after it was used, so that it may be
+	// used again when no other is left (RFC 9420, Section 16.8).
+	LastResort bool
+}
+
+const (
+	defaultLifetime  = 90 * 24 * time.Hour
+	lifetimeBackdate = time.Hour
+	maxKeyPackages   = 1000 // a call
+)
+
+// CreateKeyPackages makes n key packages, each an MLSMessage for the delivery
+// service (RFC 9420, Section 10). Their private keys are stored before they are
+// returned. Codes: IDENTITY_NOT_FOUND, INVALID_ARGUMENT, and those of the store.
+func (c *Client) CreateKeyPackages(ctx context.Context, identityID []byte, n int, opts KeyPackageOptions) (list [][]byte, err error) {
+	defer atOp(&err, "createKeyPackages")
+	if n < 1 || n > maxKeyPackages {
+		return nil, mlserr.New(mlserr.InvalidArgument, "number of key packages")
+	}
+	identity, err := c.Identity(ctx, identityID)
+	if err != nil {
+		return nil, err
+	}
+	own := make(map[string]*ownKeyPackage, n)
+	put := make(Records, n)
+	var kept []string
+	for range n {
+		kp, record, err := c.newKeyPackage(ctx, identity, opts)
+		if err != nil {
+			return nil, err
+		}
+		ref := kp.Ref(identity.suite)
+		own[string(ref)] = record
+		put[recordKeyPackage+hexName(ref)] = record.marshal()
+		kept = append(kept, named(record.initName, record.leafName)...)
+		list = append(list, wire.Marshal(&message.MLSMessage{WireFormat: message.WireFormatKeyPackage, KeyPackage: kp}))
+	}
+	err = c.change(ctx, func() (*clientChange, error) {
+		return &clientChange{put: put, kept: kept, apply: func(s *clientState) {
+			for ref, record := range own {
+				s.keyPackages[ref] = record
+			}
+		}}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+func (c *Client) newKeyPackage(ctx context.Context, identity *Identity, opts KeyPackageOptions) (*message.KeyPackage, *ownKeyPackage, error) {
+	s := identity.suite
+	initKey, err := c.keys.GenerateHPKEKey(ctx, s.ID())
+	if err != nil {
+		return nil, nil, err
+	}
+	leafKey, err := c.keys.GenerateHPKEKey(ctx, s.ID())
+	if err != nil {
+		return nil, nil, err
+	}
+	lifetime := opts.Lifetime
+	if lifetime == 0 {
+		lifetime = defaultLifetime
+	}
+	now := c.now()
+	leaf := c.newLeaf(identity, nil)
+	leaf.Source = message.LeafNodeSourceKeyPackage
+	leaf.EncryptionKey = leafKey.Public()
+	leaf.Lifetime = message.Lifetime{
+		NotBefore: uint64(now.Add(-lifetimeBackdate).Unix()),
+		NotAfter:  uint64(now.Add(lifetime).Unix()),
+	}
+	if err := leaf.Sign(ctx, s, identity.key, nil, 0); err != nil {
+		return nil, nil, err
+	}
+	kp := &message.KeyPackage{
+		Version:     message.MLS10,
+		CipherSuite: s.ID(),
+		InitKey:     initKey.Public(),
+		LeafNode:    leaf,
+	}
+	if err := kp.Sign(ctx, s, identity.key); err != nil {
+		return nil, nil, err
+	}
+	return kp, &ownKeyPackage{
+		keyPackage: wire.Marshal(kp),
+		identity:   identity.id,
+		suite:      s,
+		initKey:    initKey.Reference(),
+		leafKey:    leafKey.Reference(),
+		initName:   initKey.Name(),
+		leafName:   leafKey.Name(),
+		lastResort: opts.LastResort,
+		notAfter:   leaf.Lifetime.NotAfter,
+	}, nil
+}
+
+// newLeaf returns a leaf of an identity without keys of its own, for the path
+// of a commit. What the leaf before it said beside, it says again.
+func (c *Client) newLeaf(identity *Identity, old *message.LeafNode) message.LeafNode {
+	leaf := message.LeafNode{
+		SignatureKey: identity.key.Public(),
+		Credential:   identity.credential,
+		Source:       message.LeafNodeSourceCommit,
+	}
+	if old != nil && old.Capabilities.HasCredential(identity.credential.Type) {
+		leaf.Capabilities = old.Capabilities
+		leaf.Extensions = old.Extensions
+	} else {
+		leaf.Capabilities = ownCapabilities(c.keys, identity.credential.Type)
+	}
+	return leaf
+}
+
+// KeyPackageCount returns how many unused key packages of an identity are held.
+func (c *Client) KeyPackageCount(ctx context.Context, identityID []byte) (n int, err error) {
+	defer atOp(&err, "keyPackageCount")
+	now := uint64(c.now().Unix())
+	err = c.view(func(s *clientState) error {
+		for _, kp := range s.keyPackages {
+			if bytes.Equal(kp.identity, identityID) && kp.notAfter >= now {
+				n++
+			}
+		}
+		return nil
+	})
+	return n, err
+}
+
+// ImportedKeyPackage is a key package that was made elsewhere.
+type ImportedKeyPackage struct {
+	KeyPackage []byte // an MLSMessage
+	// References of the private keys, as the Keys of this client know them.
+	SignatureKey, InitKey, LeafKey []byte
+}
+
+// ImportKeyPackage takes over a key package with its private keys, and with it
+// an identity: a move from another implementation. Codes: KEY_NOT_FOUND,
+// INVALID_ARGUMENT when a private key is not that of the key package.
+func (c *Client) ImportKeyPackage(ctx context.Context, in ImportedKeyPackage) (identity *Identity, err error) {
+	defer atOp(&err, "importKeyPackage")
+	kp, err := parseKeyPackage(in.KeyPackage)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.suite(kp.CipherSuite)
+	if err != nil {
+		return nil, err
+	}
+	key, err := c.keys.SignatureKey(ctx, s.ID(), in.SignatureKey)
+	if err != nil {
+		return nil, err
+	}
+	initKey, err := c.keys.HPKEKey(ctx, s.ID(), in.InitKey)
+	if err != nil {
+		return nil, err
+	}
+	leafKey, err := c.keys.HPKEKey(ctx, s.ID(), in.LeafKey)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(key.Public(), kp.LeafNode.SignatureKey) || !bytes.Equal(initKey.Public(), kp.InitKey) || !bytes.Equal(leafKey.Public(), kp.LeafNode.EncryptionKey) {
+		return nil, mlserr.New(mlserr.InvalidArgument, "private key of another key package")
+	}
+	identity, err = c.addIdentity(ctx, s, kp.LeafNode.Credential, key)
+	if err != nil {
+		return nil, err
+	}
+	record := &ownKeyPackage{
+		keyPackage: wire.Marshal(kp),
+		identity:   identity.id,
+		suite:      s,
+		initKey:    initKey.Reference(),
+		leafKey:    leafKey.Reference(),
+		initName:   initKey.Name(),
+		leafName:   leafKey.Name(),
+		notAfter:   kp.LeafNode.Lifetime.NotAfter,
+	}
+	ref := kp.Ref(s)
+	err = c.change(ctx, func() (*clientChange, error) {
+		return &clientChange{
+			put:   Records{recordKeyPackage + hexName(ref): record.marshal()},
+			kept:  named(record.initName, record.leafName),
+			apply: func(s *clientState) { s.keyPackages[string(ref)] = record },
+		}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return identity, nil
+}
+
+// StorePSK keeps an external PSK under an id (RFC 9420, Section 8.4).
+func (c *Client) StorePSK(ctx context.Context, id, secret []byte) (err error) {
+	defer atOp(&err, "storePSK")
+	if len(id) == 0 || len(secret) == 0 {
+		return mlserr.New(mlserr.InvalidArgument, "empty PSK or id")
+	}
+	id, secret = bytes.Clone(id), bytes.Clone(secret)
+	return c.change(ctx, func() (*clientChange, error) {
+		return &clientChange{
+			put:   Records{recordPSK + hexName(id): secret},
+			apply: func(s *clientState) { s.psks[string(id)] = secret },
+		}, nil
+	})
+}
+
+// DeletePSK forgets an external PSK.
+func (c *Client) DeletePSK(ctx context.Context, id []byte) (err error) {
+	defer atOp(&err, "deletePSK")
+	id = bytes.Clone(id)
+	return c.change(ctx, func() (*clientChange, error) {
+		return &clientChange{
+			delete: []string{recordPSK + hexName(id)},
+			apply: func(s *clientState) {
+				suite.Wipe(s.psks[string(id)])
+				delete(s.psks, string(id))
+			},
+		}, nil
+	})
+}
+
+func (c *Client) externalPSK(ctx context.Context, id []byte) (secret []byte, err error) {
+	err = c.view(func(s *clientState) error {
+		// A copy: DeletePSK may wipe the stored one meanwhile.
+		secret = bytes.Clone(s.psks[string(id)])
+		return nil
+	})
+	if err == nil && secret == nil {
+		err = mlserr.New(mlserr.PSKUnknown, "C3: external PSK")
+	}
+	return secret, err
+}
+
+// sentLifetimes are the rules for leaves that this client adds itself.
+func (c *Client) sentLifetimes() *lifetimeRules {
+	return &lifetimeRules{
+		now:  c.now().Unix(),
+		skew: int64(c.limits.LifetimeSkew.Seconds()),
+		max:  int64(c.limits.MaxLifetime.Seconds()),
+	}
+}
+
+// receivedLifetimes are the rules for leaves that others add.
+func (c *Client) receivedLifetimes() *lifetimeRules {
+	if c.limits.IgnoreReceivedLifetimes {
+		return nil
+	}
+	return c.sentLifetimes()
+}
+
+// ratchetLimits are the limits of the secret tree of an epoch.
+func (c *Client) ratchetLimits() schedule.Limits {
+	return schedule.Limits{MaxForward: c.limits.MaxForward, MaxSkipped: c.limits.MaxSkipped}
+}
+
+// GroupOptions says what a new group is like.
+type GroupOptions struct {
+	GroupID    []byte // default 32 random bytes
+	Extensions message.Extensions
+}
+
+// Groups lists the ids of the groups that are held, in byte order.
+func (c *Client) Groups(ctx context.Context) (list [][]byte, err error) {
+	defer atOp(&err, "groups")
+	err = c.view(func(s *clientState) error {
+		for id := range s.groups {
+			list = append(list, []byte(id))
+		}
+		return nil
+	})
+	slices.SortFunc(list, bytes.Compare)
+	return list, err
+}
+
+// Group returns a group that is held. Code: GROUP_NOT_FOUND.
+func (c *Client) Group(ctx context.Context, id []byte) (g *Group, err error) {
+	defer atOp(&err, "group")
+	find := func(s *clientState) error {
+		if !s.groups[string(id)] {
+			return mlserr.New(mlserr.GroupNotFound, "")
+		}
+		g = c.groupLocked(id)
+		return nil
+	}
+	if err = c.view(find); errors.Is(err, mlserr.GroupNotFound) {
+		if err = c.reload(ctx); err == nil {
+			err = c.view(find)
+		}
+	}
+	return g, err
+}
+
+// groupLocked returns the one Group value of an id.
+func (c *Client) groupLocked(id []byte) *Group {
+	g := c.groups[string(id)]
+	if g == nil {
+		g = newGroup(c, id)
+		c.groups[string(id)] = g
+	}
+	return g
+}
+
+// handle returns the one Group value of an id, whether it is held or not.
+func (c *Client) handle(id []byte) (g *Group, err error) {
+	err = c.view(func(*clientState) error {
+		g = c.groupLocked(id)
+		return nil
+	})
+	return g, err
+}
+
+// DeleteGroup forgets a group with all its secrets and its inbox. It tells the
+// other members nothing. Code: GROUP_NOT_FOUND.
+func (c *Client) DeleteGroup(ctx context.Context, id []byte) (err error) {
+	defer atOp(&err, "deleteGroup")
+	g, err := c.Group(ctx, id)
+	if err != nil {
+		return err
+	}
+	return g.transact(ctx, func(l *live) (*outcome, error) { return g.deletion(l.state), nil })
+}
+
+// deletion is the outcome that deletes a group.
+func (g *Group) deletion(s *state) *outcome {
+	id := string(g.id)
+	return &outcome{
+		forget: true,
+		wipe:   s.wipers(),
+		client: &clientChange{
+			delete:  []string{recordGroup + hexName(g.id)},
+			dropped: sortedKeys(s.keyNames()),
+			apply:   func(s *clientState) { delete(s.groups, id) },
+		},
+	}
+}
+
+func sortedKeys(set map[string]bool) []string {
+	var list []string
+	for name := range set {
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// creation is the change of the client's scope that adds a group. It fails
+// when the group is there already, unless it may be replaced.
+func creation(id []byte, replace bool) *clientChange {
+	key := string(id)
+	return &clientChange{
+		put:   Records{recordGroup + hexName(id): {1}},
+		apply: func(s *clientState) { s.groups[key] = true },
+		condition: func(s *clientState) error {
+			if s.groups[key] && !replace {
+				return mlserr.New(mlserr.GroupExists, "W5")
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,289 @@
+package mls
+
+import (
+	"bytes"
+	"context"
+
+	"webmls/mls/message"
+	"webmls/mls/mlserr"
+	"webmls/mls/schedule"
+	"webmls/mls/suite"
+	"webmls/mls/tree"
+	"webmls/mls/treemath"
+)
+
+// Group is one group of a client. Methods may be called from many goroutines;
+// they run one after the other, in the order in which they get the lock.
+type Group struct {
+	client *Client
+	id     []byte
+	turn   chan struct{} // holds one token: a lock that a context can leave
+	live   *live         // nil: to be loaded
+}
+
+func newGroup(c *Client, id []byte) *Group {
+	g := &Group{client: c, id: bytes.Clone(id), turn: make(chan struct{}, 1)}
+	g.turn <- struct{}{}
+	return g
+}
+
+// lock waits for the group's turn. Code: CANCELLED.
+func (g *Group) lock(ctx context.Context) error {
+	select {
+	case <-g.turn:
+		return nil
+	default:
+	}
+	select {
+	case <-g.turn:
+		return nil
+	case <-ctx.Done():
+		return mlserr.Wrap(mlserr.Cancelled, "", ctx.Err())
+	}
+}
+
+func (g *Group) unlock() { g.turn <- struct{}{} }
+
+// close drops the group from memory.
+func (g *Group) close() {
+	<-g.turn
+	g.live = nil
+	g.unlock()
+}
+
+// ID returns the group id.
+func (g *Group) ID() []byte { return bytes.Clone(g.id) }
+
+// CreateGroup makes a group of one member (RFC 9420, Section 11). Codes:
+// IDENTITY_NOT_FOUND, GROUP_EXISTS, GROUP_EXTENSION_INVALID, and those of the
+// store.
+func (c *Client) CreateGroup(ctx context.Context, identityID []byte, opts GroupOptions) (g *Group, err error) {
+	defer atOp(&err, "createGroup")
+	identity, err := c.Identity(ctx, identityID)
+	if err != nil {
+		return nil, err
+	}
+	id := bytes.Clone(opts.GroupID)
+	if len(id) == 0 {
+		id = suite.Random(32)
+	}
+	e, err := c.firstEpoch(ctx, identity, id, opts.Extensions)
+	if err != nil {
+		return nil, err
+	}
+	return c.adopt(ctx, id, &state{status: StatusActive, suite: e.suite, groupID: id, epoch: e}, false, nil)
+}
+
+// firstEpoch is epoch 0 of a group of one (RFC 9420, Section 11).
+func (c *Client) firstEpoch(ctx context.Context, identity *Identity, id []byte, extensions message.Extensions) (*epoch, error) {
+	s := identity.suite
+	leafKey, err := c.keys.GenerateHPKEKey(ctx, s.ID())
+	if err != nil {
+		return nil, err
+	}
+	leaf := c.newLeaf(identity, nil)
+	leaf.Source = message.LeafNodeSourceKeyPackage
+	leaf.EncryptionKey = leafKey.Public()
+	now := c.now()
+	leaf.Lifetime = message.Lifetime{
+		NotBefore: uint64(now.Add(-lifetimeBackdate).Unix()),
+		NotAfter:  uint64(now.Add(defaultLifetime).Unix()),
+	}
+	rules, err := newLeafRules(extensions, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := rules.check(&leaf, leaf.Source); err != nil {
+		return nil, err
+	}
+	if err := leaf.Sign(ctx, s, identity.key, nil, 0); err != nil {
+		return nil, err
+	}
+	t := tree.New(s, &leaf)
+	members := newCensus(t)
+	if err := checkGroupExtensions(extensions, members); err != nil {
+		return nil, err
+	}
+	var checks leafChecks
+	st := state{groupID: id}
+	if err := st.validateExtensions(extensions, &checks); err != nil {
+		return nil, err
+	}
+	if err := checks.run(ctx, c, s); err != nil {
+		return nil, err
+	}
+	context, contextBytes := marshaled(&message.GroupContext{
+		Version:     message.MLS10,
+		CipherSuite: s.ID(),
+		GroupID:     id,
+		TreeHash:    t.Hash(),
+		Extensions:  extensions,
+	})
+	e := &epoch{
+		suite:        s,
+		context:      context,
+		contextBytes: contextBytes,
+		tree:         t,
+		census:       members,
+		private:      &tree.Private{Self: 0, Leaf: leafKey},
+		secrets:      schedule.NewEpoch(s, suite.Random(s.HashSize())),
+		identity:     identity,
+	}
+	e.confirmationTag = e.secrets.ConfirmationTag(s, nil)
+	e.interim = schedule.InterimTranscriptHash(s, nil, e.confirmationTag)
+	e.startRatchets(c)
+	return e, nil
+}
+
+// adopt stores a state as a new group of this client. replace allows that the
+// group is known as one that this client is no longer in. more is put into the
+// same batch.
+func (c *Client) adopt(ctx context.Context, id []byte, s *state, replace bool, more func(change *clientChange)) (*Group, error) {
+	g, err := c.handle(id)
+	if err != nil {
+		return nil, err
+	}
+	err = g.transact(ctx, func(l *live) (*outcome, error) {
+		replaceable := replace || l.state.status == StatusRemoved
+		if l.rev != 0 && l.state.status != "" && !replaceable {
+			return nil, mlserr.New(mlserr.GroupExists, "W5")
+		}
+		change := creation(id, replaceable)
+		if more != nil {
+			more(change)
+		}
+		return &outcome{next: s, create: true, client: change}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// Info returns a summary of the group.
+func (g *Group) Info(ctx context.Context) (info Info, err error) {
+	defer atOp(&err, "group.info")
+	err = g.view(ctx, func(s *state) error {
+		info = Info{
+			GroupID:          bytes.Clone(g.id),
+			Status:           s.status,
+			CipherSuite:      s.suite.ID(),
+			HasPendingCommit: s.pending != nil,
+			PendingProposals: len(s.proposals),
+		}
+		if e := s.epoch; e != nil {
+			info.Epoch = e.context.Epoch
+			info.OwnLeaf = e.self()
+			info.MemberCount = e.tree.MemberCount()
+			info.EpochAuthenticator = bytes.Clone(e.secrets.EpochAuthenticator)
+			info.TreeHash = bytes.Clone(e.context.TreeHash)
+			info.Extensions = e.context.Extensions
+		}
+		return nil
+	})
+	return info, err
+}
+
+// view runs f on the group's state under its lock, and changes nothing. Code:
+// GROUP_NOT_FOUND.
+func (g *Group) view(ctx context.Context, f func(s *state) error) error {
+	return g.transact(ctx, func(l *live) (*outcome, error) {
+		if err := l.exists(); err != nil {
+			return nil, err
+		}
+		return nil, f(l.state)
+	})
+}
+
+// exists: the group was not deleted. Code: GROUP_NOT_FOUND.
+func (l *live) exists() error {
+	if l.state.status == "" {
+		return mlserr.New(mlserr.GroupNotFound, "")
+	}
+	return nil
+}
+
+// Members lists the members in the order of their leaves. Code: NOT_A_MEMBER.
+func (g *Group) Members(ctx context.Context) (list []Member, err error) {
+	defer atOp(&err, "group.members")
+	err = g.viewMember(ctx, func(s *state) error {
+		for i := range s.epoch.tree.Leaves() {
+			list = append(list, *s.epoch.member(i))
+		}
+		return nil
+	})
+	return list, err
+}
+
+// viewMember is view for what only a member knows.
+func (g *Group) viewMember(ctx context.Context, f func(s *state) error) error {
+	return g.view(ctx, func(s *state) error {
+		if err := s.mustBeMember(); err != nil {
+			return err
+		}
+		return f(s)
+	})
+}
+
+// Proposals lists the cached proposals of this epoch, in the order of arrival.
+func (g *Group) Proposals(ctx context.Context) (list []ProposalInfo, err error) {
+	defer atOp(&err, "group.proposals")
+	err = g.view(ctx, func(s *state) error {
+		for _, p := range s.proposals {
+			list = append(list, *p.info())
+		}
+		return nil
+	})
+	return list, err
+}
+
+// Inbox lists received application data that was not acknowledged, oldest first.
+func (g *Group) Inbox(ctx context.Context) (list []InboxEntry, err error) {
+	defer atOp(&err, "group.inbox")
+	err = g.transact(ctx, func(l *live) (*outcome, error) {
+		if err := l.exists(); err != nil {
+			return nil, err
+		}
+		for _, id := range l.inboxIDs() {
+			list = append(list, *l.inbox[id])
+		}
+		return nil, nil
+	})
+	return list, err
+}
+
+// Acknowledge drops entries from the inbox: the application has stored what it
+// wants of them. Ids that are not there are ignored.
+func (g *Group) Acknowledge(ctx context.Context, ids ...uint64) (err error) {
+	defer atOp(&err, "group.acknowledge")
+	return g.transact(ctx, func(l *live) (*outcome, error) {
+		if err := l.exists(); err != nil {
+			return nil, err
+		}
+		var known []uint64
+		for _, id := range ids {
+			if l.inbox[id] != nil {
+				known = append(known, id)
+			}
+		}
+		if known == nil {
+			return nil, nil
+		}
+		return &outcome{acknowledged: known}, nil
+	})
+}
+
+// Add commits the addition of one or more clients. See Commit.
+func (g *Group) Add(ctx context.Context, keyPackages ...[]byte) (*CommitResult, error) {
+	return g.Commit(ctx, CommitOptions{Add: keyPackages})
+}
+
+// Remove commits the removal of one or more members. See Commit.
+func (g *Group) Remove(ctx context.Context, leaves ...treemath.LeafIndex) (*CommitResult, error) {
+	return g.Commit(ctx, CommitOptions{Remove: leaves})
+}
+
+// Update commits fresh keys of one's own. See Commit.
+func (g *Group) Update(ctx context.Context) (*CommitResult, error) {
+	return g.Commit(ctx, CommitOptions{})
+}

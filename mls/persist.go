@@ -1,0 +1,897 @@
+package mls
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"webmls/mls/message"
+	"webmls/mls/mlserr"
+	"webmls/mls/schedule"
+	"webmls/mls/suite"
+	"webmls/mls/tree"
+	"webmls/mls/treemath"
+	"webmls/mls/wire"
+)
+
+// formatVersion is the version of the stored format. It stands in the record
+// "format" of every scope.
+const formatVersion = 1
+
+// Record names. Of a client's scope:
+const (
+	recordFormat     = "format"
+	recordIdentity   = "identity/" // id in hex
+	recordKeyPackage = "kp/"       // KeyPackageRef in hex
+	recordPSK        = "psk/"      // id in hex
+	recordGroup      = "group/"    // group id in hex
+)
+
+// And of a group's scope, split by how often they change, so that a message
+// does not rewrite the tree:
+const (
+	recordState    = "state"     // status, past epochs, resumption PSKs, digests
+	recordEpoch    = "epoch"     // the current epoch, less its tree and ratchets
+	recordPage     = "page/"     // a page of the current tree
+	recordRatchet  = "ratchet/"  // epoch "/" record of its secret tree
+	recordPast     = "past/"     // a past epoch, less its ratchets
+	recordProposal = "proposal/" // position among the cached proposals
+	recordPending  = "pending"   // the pending commit with the epoch that it leads to
+	recordInbox    = "inbox/"    // id
+	recordSent     = "sent/"     // block number
+)
+
+func hexName(b []byte) string {
+	const digits = "0123456789abcdef"
+	out := make([]byte, 0, 2*len(b))
+	for _, c := range b {
+		out = append(out, digits[c>>4], digits[c&15])
+	}
+	return string(out)
+}
+
+func unhexName(s string) ([]byte, bool) {
+	if len(s)%2 != 0 {
+		return nil, false
+	}
+	out := make([]byte, len(s)/2)
+	for i := range out {
+		v, err := strconv.ParseUint(s[2*i:2*i+2], 16, 8)
+		if err != nil {
+			return nil, false
+		}
+		out[i] = byte(v)
+	}
+	return out, true
+}
+
+func corrupt(name string, err error) error {
+	return mlserr.Wrap(mlserr.StateCorrupt, "record "+name, err)
+}
+
+// checkFormat refuses state of another version.
+func checkFormat(records Records) error {
+	if len(records) == 0 {
+		return nil
+	}
+	if b := records[recordFormat]; len(b) != 1 || b[0] != formatVersion {
+		return mlserr.New(mlserr.StateVersion, "")
+	}
+	return nil
+}
+
+// decode runs f over a record and refuses what is left over.
+func decode(name string, b []byte, f func(r *wire.Reader)) error {
+	r := wire.NewReader(b)
+	f(r)
+	if err := r.Finish(); err != nil {
+		return corrupt(name, err)
+	}
+	return nil
+}
+
+// --- the client's scope ---
+
+func marshalIdentity(i *Identity) []byte {
+	var w wire.Writer
+	w.Uint16(uint16(i.suite.ID()))
+	i.credential.Marshal(&w)
+	w.Opaque(i.key.Reference())
+	return w.Bytes()
+}
+
+func (c *Client) loadIdentity(ctx context.Context, name string, b []byte) (*Identity, error) {
+	id, ok := unhexName(strings.TrimPrefix(name, recordIdentity))
+	if !ok {
+		return nil, corrupt(name, nil)
+	}
+	identity := &Identity{id: id}
+	var suiteID suite.ID
+	var reference []byte
+	err := decode(name, b, func(r *wire.Reader) {
+		suiteID = suite.ID(r.Uint16())
+		identity.credential.Unmarshal(r)
+		reference = r.Opaque()
+	})
+	if err != nil {
+		return nil, err
+	}
+	if identity.suite, err = suite.Lookup(suiteID); err != nil {
+		return nil, err
+	}
+	identity.key, err = c.keys.SignatureKey(ctx, suiteID, reference)
+	return identity, err
+}
+
+func (p *ownKeyPackage) marshal() []byte {
+	var w wire.Writer
+	w.Uint16(uint16(p.suite.ID()))
+	w.Opaque(p.keyPackage)
+	w.Opaque(p.identity)
+	w.Opaque(p.initKey)
+	w.Opaque(p.leafKey)
+	w.Opaque([]byte(p.initName))
+	w.Opaque([]byte(p.leafName))
+	w.Optional(p.lastResort)
+	w.Uint64(p.notAfter)
+	return w.Bytes()
+}
+
+func loadOwnKeyPackage(name string, b []byte) (*ownKeyPackage, error) {
+	p := new(ownKeyPackage)
+	var suiteID suite.ID
+	err := decode(name, b, func(r *wire.Reader) {
+		suiteID = suite.ID(r.Uint16())
+		p.keyPackage = r.Opaque()
+		p.identity = r.Opaque()
+		p.initKey = r.Opaque()
+		p.leafKey = r.Opaque()
+		p.initName = string(r.Opaque())
+		p.leafName = string(r.Opaque())
+		p.lastResort = r.Optional()
+		p.notAfter = r.Uint64()
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.suite, err = suite.Lookup(suiteID)
+	return p, err
+}
+
+func (c *Client) loadClientState(ctx context.Context, records Records) (*clientState, error) {
+	if err := checkFormat(records); err != nil {
+		return nil, err
+	}
+	s := &clientState{
+		identities:  make(map[string]*Identity),
+		keyPackages: make(map[string]*ownKeyPackage),
+		psks:        make(map[string][]byte),
+		groups:      make(map[string]bool),
+	}
+	for name, b := range records {
+		kind, rest, _ := strings.Cut(name, "/")
+		key, ok := unhexName(rest)
+		if !ok {
+			return nil, corrupt(name, nil)
+		}
+		switch kind + "/" {
+		case recordIdentity:
+			identity, err := c.loadIdentity(ctx, name, b)
+			if err != nil {
+				return nil, err
+			}
+			s.identities[string(key)] = identity
+		case recordKeyPackage:
+			kp, err := loadOwnKeyPackage(name, b)
+			if err != nil {
+				return nil, err
+			}
+			s.keyPackages[string(key)] = kp
+		case recordPSK:
+			s.psks[string(key)] = b
+		case recordGroup:
+			s.groups[string(key)] = true
+		}
+	}
+	return s, nil
+}
+
+// --- a group's scope: writing ---
+
+// change turns an outcome into what the store has to do to the group's scope.
+// Its cost is that of what changed.
+func (g *Group) change(l *live, out *outcome) Change {
+	c := Change{Scope: GroupScope(g.id), Base: l.rev, Put: Records{}}
+	if out.forget {
+		c.DeleteAll = true
+		return c
+	}
+	old := l.state
+	if out.create {
+		c.DeleteAll = true
+		old = &state{}
+		l.keepLedger(&c)
+	}
+	for _, d := range out.drafts {
+		prefix := recordRatchet + strconv.FormatUint(d.epoch, 10) + "/"
+		d.draft.Changes(func(name string, record []byte) {
+			if record == nil {
+				c.Delete = append(c.Delete, prefix+name)
+			} else {
+				c.Put[prefix+name] = record
+			}
+		})
+	}
+	for _, id := range out.acknowledged {
+		c.Delete = append(c.Delete, recordInbox+strconv.FormatUint(id, 10))
+	}
+	if out.sent != nil {
+		block, dropped, drop := l.sent.after(out.sent)
+		c.Put[recordSent+strconv.FormatUint(block.number, 10)] = block.digests
+		if drop {
+			c.Delete = append(c.Delete, recordSent+strconv.FormatUint(dropped, 10))
+		}
+	}
+	if out.next != nil {
+		g.changeState(&c, l, old, out)
+	}
+	if l.rev == 0 || c.DeleteAll {
+		c.Put[recordFormat] = []byte{formatVersion}
+	}
+	return c
+}
+
+// keepLedger puts the ledger again where all else of the scope is dropped: what
+// was received in a former membership and not acknowledged is not lost.
+func (l *live) keepLedger(c *Change) {
+	for id, entry := range l.inbox {
+		c.Put[recordInbox+strconv.FormatUint(id, 10)] = marshalInboxEvent(entry.Event)
+	}
+	for _, b := range l.sent.blocks {
+		c.Put[recordSent+strconv.FormatUint(b.number, 10)] = b.digests
+	}
+}
+
+// changeState writes the difference between two states.
+func (g *Group) changeState(c *Change, l *live, old *state, out *outcome) {
+	next := out.next
+	record := next.marshal()
+	if old.status == "" || !bytes.Equal(record, old.marshal()) {
+		c.Put[recordState] = record
+	}
+	g.changeEpoch(c, l, old, out)
+	g.changePast(c, old, next)
+
+	// Proposals only ever grow within an epoch, and go all together.
+	for i, p := range next.proposals {
+		if i >= len(old.proposals) || old.proposals[i] != p {
+			c.Put[recordProposal+strconv.Itoa(i)] = p.marshal()
+		}
+	}
+	for i := len(next.proposals); i < len(old.proposals); i++ {
+		c.Delete = append(c.Delete, recordProposal+strconv.Itoa(i))
+	}
+	switch {
+	case next.pending != nil && next.pending != old.pending:
+		base := old.epoch
+		if next.pending.next.external {
+			base = nil
+		}
+		c.Put[recordPending] = next.pending.marshal(base)
+	case next.pending == nil && old.pending != nil:
+		c.Delete = append(c.Delete, recordPending)
+	}
+}
+
+// changeEpoch writes the current epoch and the pages of its tree that differ.
+func (g *Group) changeEpoch(c *Change, l *live, old *state, out *outcome) {
+	next := out.next
+	if next.epoch == old.epoch {
+		return
+	}
+	var before *tree.Tree
+	if old.epoch != nil {
+		before = old.epoch.tree
+	}
+	if next.epoch == nil {
+		c.Delete = append(c.Delete, recordEpoch)
+		if before != nil {
+			put, _ := before.ChangedPages(nil)
+			for _, p := range put {
+				c.Delete = append(c.Delete, recordPage+p.ID.Name())
+			}
+		}
+		g.deleteRatchets(c, old, old.epoch.context.Epoch, old.epoch.ratchets, out)
+		return
+	}
+	c.Put[recordEpoch] = next.epoch.marshal()
+	put, deleted := next.epoch.tree.ChangedPages(before)
+	for _, p := range put {
+		c.Put[recordPage+p.ID.Name()] = p.Data
+	}
+	for _, id := range deleted {
+		c.Delete = append(c.Delete, recordPage+id.Name())
+	}
+	prefix := recordRatchet + strconv.FormatUint(next.epoch.context.Epoch, 10) + "/"
+	next.epoch.ratchets.Records(func(name string, record []byte) { c.Put[prefix+name] = record })
+	if old.epoch != nil && !next.retains(old.epoch.ratchets) {
+		g.deleteRatchets(c, old, old.epoch.context.Epoch, old.epoch.ratchets, out)
+	}
+}
+
+// retains reports whether the state still uses the ratchets of a past epoch.
+func (s *state) retains(t *schedule.SecretTree) bool {
+	return slices.ContainsFunc(s.past, func(p *pastEpoch) bool { return p.ratchets == t })
+}
+
+// changePast writes the past epochs that are new and deletes those that went.
+func (g *Group) changePast(c *Change, old, next *state) {
+	for _, p := range next.past {
+		if !slices.Contains(old.past, p) {
+			c.Put[recordPast+strconv.FormatUint(p.context.Epoch, 10)] = p.marshal()
+		}
+	}
+	for _, p := range old.past {
+		if !slices.Contains(next.past, p) {
+			c.Delete = append(c.Delete, recordPast+strconv.FormatUint(p.context.Epoch, 10))
+			g.deleteRatchets(c, old, p.context.Epoch, p.ratchets, nil)
+		}
+	}
+}
+
+// deleteRatchets deletes the records of a secret tree, and does not put those
+// that a draft of the same step has changed.
+func (g *Group) deleteRatchets(c *Change, old *state, epoch uint64, t *schedule.SecretTree, out *outcome) {
+	prefix := recordRatchet + strconv.FormatUint(epoch, 10) + "/"
+	if out != nil && out.next.epoch != nil && out.next.epoch.context.Epoch == epoch {
+		return // a resync into the same epoch number: the new records stand there
+	}
+	t.Records(func(name string, record []byte) {
+		suite.Wipe(record)
+		c.Delete = append(c.Delete, prefix+name)
+	})
+	for name := range c.Put {
+		if strings.HasPrefix(name, prefix) {
+			delete(c.Put, name)
+			c.Delete = append(c.Delete, name)
+		}
+	}
+}
+
+// marshal writes the record "state".
+func (s *state) marshal() []byte {
+	var w wire.Writer
+	w.Opaque([]byte(s.status))
+	w.Uint16(uint16(s.suite.ID()))
+	w.Opaque(s.groupID)
+	w.Vector(func(w *wire.Writer) {
+		for _, p := range s.past {
+			w.Uint64(p.context.Epoch)
+		}
+	})
+	w.Vector(func(w *wire.Writer) {
+		for _, r := range s.resumption {
+			w.Uint64(r.epoch)
+			w.Opaque(r.secret)
+		}
+	})
+	w.Vector(func(w *wire.Writer) {
+		for _, digest := range s.processed {
+			w.Opaque(digest)
+		}
+	})
+	w.Optional(s.reinit != nil)
+	if s.reinit != nil {
+		(&message.Proposal{Type: message.ProposalReInit, ReInit: s.reinit}).Marshal(&w)
+	}
+	return w.Bytes()
+}
+
+// marshal writes an epoch, less its tree and its ratchets.
+func (e *epoch) marshal() []byte {
+	var w wire.Writer
+	e.context.Marshal(&w)
+	w.Opaque(e.interim)
+	w.Opaque(e.confirmationTag)
+	e.secrets.Marshal(&w)
+	w.Uint32(e.tree.LeafCount())
+	w.Opaque(e.identity.id)
+	w.Uint32(uint32(e.private.Self))
+	w.Opaque(e.private.Leaf.Reference())
+	w.Vector(func(w *wire.Writer) {
+		nodes := make([]treemath.NodeIndex, 0, len(e.private.Path))
+		for x := range e.private.Path {
+			nodes = append(nodes, x)
+		}
+		slices.Sort(nodes)
+		for _, x := range nodes {
+			w.Uint32(uint32(x))
+			w.Opaque(e.private.Path[x].Reference())
+		}
+	})
+	return w.Bytes()
+}
+
+// marshal writes a past epoch, less its ratchets.
+func (p *pastEpoch) marshal() []byte {
+	var w wire.Writer
+	p.context.Marshal(&w)
+	w.Opaque(p.senderDataSecret)
+	w.Uint32(p.leafCount)
+	w.Uint32(uint32(p.self))
+	w.Uint64(uint64(p.ended))
+	w.Vector(func(w *wire.Writer) {
+		leaves := make([]treemath.LeafIndex, 0, len(p.changed))
+		for i := range p.changed {
+			leaves = append(leaves, i)
+		}
+		slices.Sort(leaves)
+		for _, i := range leaves {
+			w.Uint32(uint32(i))
+			m := p.changed[i]
+			w.Optional(m != nil)
+			if m != nil {
+				m.Credential.Marshal(w)
+				w.Opaque(m.SignatureKey)
+			}
+		}
+	})
+	return w.Bytes()
+}
+
+func (p *cachedProposal) marshal() []byte {
+	if p.record != nil {
+		return p.record
+	}
+	var w wire.Writer
+	w.Opaque(p.ref)
+	p.proposal.Marshal(&w)
+	p.sender.Marshal(&w)
+	w.Optional(p.leafKey != nil)
+	if p.leafKey != nil {
+		w.Opaque(p.leafKey.Reference())
+		w.Opaque(p.identity.id)
+	}
+	p.record = w.Bytes()
+	return p.record
+}
+
+// marshal writes the record "pending". The tree of the epoch that it leads to
+// is in it as the pages that differ from base, the epoch that it starts from;
+// base is nil for an external commit.
+func (p *pendingCommit) marshal(base *epoch) []byte {
+	var w wire.Writer
+	w.Opaque(p.result.Commit)
+	w.Opaque(p.result.Welcome)
+	w.Opaque(p.result.GroupInfo)
+	st := p.next
+	w.Opaque([]byte(st.status))
+	w.Uint32(uint32(st.committer))
+	w.Optional(st.external)
+	for _, list := range [][]treemath.LeafIndex{st.added, st.removed, st.updated} {
+		w.Vector(func(w *wire.Writer) {
+			for _, i := range list {
+				w.Uint32(uint32(i))
+			}
+		})
+	}
+	w.Optional(st.extended)
+	w.Uint32(uint32(st.psks))
+	w.Optional(st.reinit != nil)
+	if st.reinit != nil {
+		(&message.Proposal{Type: message.ProposalReInit, ReInit: st.reinit}).Marshal(&w)
+	}
+	w.Opaque(st.epoch.marshal())
+	var before *tree.Tree
+	if base != nil {
+		before = base.tree
+	}
+	put, deleted := st.epoch.tree.ChangedPages(before)
+	w.Vector(func(w *wire.Writer) {
+		for _, page := range put {
+			w.Opaque([]byte(page.ID.Name()))
+			w.Opaque(page.Data)
+		}
+	})
+	w.Vector(func(w *wire.Writer) {
+		for _, id := range deleted {
+			w.Opaque([]byte(id.Name()))
+		}
+	})
+	w.Vector(func(w *wire.Writer) {
+		st.epoch.ratchets.Records(func(name string, record []byte) {
+			w.Opaque([]byte(name))
+			w.Opaque(record)
+			suite.Wipe(record)
+		})
+	})
+	return w.Bytes()
+}
+
+// marshalInboxEvent writes an entry of the inbox.
+func marshalInboxEvent(ev *Event) []byte {
+	var w wire.Writer
+	w.Uint64(ev.Epoch)
+	w.Uint32(uint32(ev.Sender.Leaf))
+	ev.Sender.Credential.Marshal(&w)
+	w.Opaque(ev.Sender.SignatureKey)
+	w.Optional(ev.Sender.Own)
+	w.Opaque(ev.AuthenticatedData)
+	w.Opaque(ev.Content)
+	return w.Bytes()
+}
+
+// --- a group's scope: reading ---
+
+// load returns the group as it is in memory, or reads it from the store.
+func (g *Group) load(ctx context.Context) (*live, error) {
+	if g.client.isClosed() {
+		return nil, mlserr.New(mlserr.Closed, "")
+	}
+	if g.live != nil {
+		return g.live, nil
+	}
+	records, rev, err := g.client.store.Load(ctx, GroupScope(g.id))
+	if err != nil {
+		return nil, storeError(err)
+	}
+	l, err := g.client.loadGroup(ctx, g.id, records)
+	if err != nil {
+		return nil, err
+	}
+	l.rev = rev
+	g.live = l
+	return l, nil
+}
+
+func (c *Client) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+// peek reads the state of another group, as it is stored, without its lock.
+// Code: GROUP_NOT_FOUND.
+func (c *Client) peek(ctx context.Context, id []byte) (*state, error) {
+	records, _, err := c.store.Load(ctx, GroupScope(id))
+	if err != nil {
+		return nil, storeError(err)
+	}
+	l, err := c.loadGroup(ctx, id, records)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.exists(); err != nil {
+		return nil, err
+	}
+	return l.state, nil
+}
+
+// loadGroup decodes the records of a group. A group that is not there has a
+// state without a status.
+func (c *Client) loadGroup(ctx context.Context, id []byte, records Records) (*live, error) {
+	l := &live{state: &state{groupID: id}, inbox: make(map[uint64]*InboxEntry)}
+	if len(records) == 0 {
+		return l, nil
+	}
+	if err := checkFormat(records); err != nil {
+		return nil, err
+	}
+	s := l.state
+	past, err := s.unmarshal(records[recordState])
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(s.groupID, id) {
+		return nil, corrupt(recordState, nil)
+	}
+	if b, ok := records[recordEpoch]; ok {
+		pages := func(id tree.PageID) ([]byte, bool) { b, ok := records[recordPage+id.Name()]; return b, ok }
+		ratchets := ratchetRecords(records)
+		if s.epoch, err = c.loadEpoch(ctx, s.suite, recordEpoch, b, pages, ratchets); err != nil {
+			return nil, err
+		}
+	}
+	for _, number := range past {
+		p, err := c.loadPast(s, number, records)
+		if err != nil {
+			return nil, err
+		}
+		s.past = append(s.past, p)
+	}
+	for i := 0; ; i++ {
+		name := recordProposal + strconv.Itoa(i)
+		b, ok := records[name]
+		if !ok {
+			break
+		}
+		p, err := c.loadProposal(ctx, s.suite, name, b)
+		if err != nil {
+			return nil, err
+		}
+		s.proposals = append(s.proposals, p)
+	}
+	if b, ok := records[recordPending]; ok {
+		if s.pending, err = c.loadPending(ctx, s, b, records); err != nil {
+			return nil, err
+		}
+	}
+	return l, l.loadLedger(records)
+}
+
+// ratchetRecords returns a look-up in the secret tree of an epoch.
+func ratchetRecords(records Records) func(epoch uint64, name string) ([]byte, bool) {
+	return func(epoch uint64, name string) ([]byte, bool) {
+		b, ok := records[recordRatchet+strconv.FormatUint(epoch, 10)+"/"+name]
+		return b, ok
+	}
+}
+
+func (s *state) unmarshal(b []byte) (past []uint64, err error) {
+	var suiteID suite.ID
+	err = decode(recordState, b, func(r *wire.Reader) {
+		s.status = Status(r.Opaque())
+		suiteID = suite.ID(r.Uint16())
+		s.groupID = r.Opaque()
+		r.Vector(func(r *wire.Reader) { past = append(past, r.Uint64()) })
+		r.Vector(func(r *wire.Reader) {
+			s.resumption = append(s.resumption, resumptionPSK{epoch: r.Uint64(), secret: r.Opaque()})
+		})
+		r.Vector(func(r *wire.Reader) { s.processed = append(s.processed, r.Opaque()) })
+		s.reinit = readReInit(r)
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.suite, err = suite.Lookup(suiteID)
+	return past, err
+}
+
+func readReInit(r *wire.Reader) *message.ReInit {
+	if !r.Optional() {
+		return nil
+	}
+	var p message.Proposal
+	p.Unmarshal(r)
+	if r.Err() == nil && p.ReInit == nil {
+		r.Malformed("not a re_init")
+	}
+	return p.ReInit
+}
+
+func (c *Client) loadEpoch(ctx context.Context, s *suite.Suite, name string, b []byte, pages func(tree.PageID) ([]byte, bool), ratchets func(uint64, string) ([]byte, bool)) (*epoch, error) {
+	e := &epoch{suite: s, secrets: new(schedule.Epoch)}
+	var group message.GroupContext
+	var leafCount uint32
+	var identityID, leafRef []byte
+	var self treemath.LeafIndex
+	var nodes []treemath.NodeIndex
+	var refs [][]byte
+	err := decode(name, b, func(r *wire.Reader) {
+		group.Unmarshal(r)
+		e.interim = r.Opaque()
+		e.confirmationTag = r.Opaque()
+		e.secrets.Unmarshal(r)
+		leafCount = r.Uint32()
+		identityID = r.Opaque()
+		self = treemath.LeafIndex(r.Uint32())
+		leafRef = r.Opaque()
+		r.Vector(func(r *wire.Reader) {
+			nodes = append(nodes, treemath.NodeIndex(r.Uint32()))
+			refs = append(refs, r.Opaque())
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.context, e.contextBytes = marshaled(&group)
+	if e.tree, err = tree.Load(s, leafCount, pages); err != nil {
+		return nil, err
+	}
+	e.census = newCensus(e.tree)
+	if e.identity, err = c.Identity(ctx, identityID); err != nil {
+		return nil, err
+	}
+	e.private = &tree.Private{Self: self, Path: make(map[treemath.NodeIndex]suite.HPKEKey, len(nodes))}
+	if e.private.Leaf, err = c.keys.HPKEKey(ctx, s.ID(), leafRef); err != nil {
+		return nil, err
+	}
+	for i, x := range nodes {
+		if e.private.Path[x], err = c.keys.HPKEKey(ctx, s.ID(), refs[i]); err != nil {
+			return nil, err
+		}
+	}
+	e.ratchets, err = schedule.LoadSecretTree(s, leafCount, func(record string) ([]byte, bool) {
+		return ratchets(group.Epoch, record)
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.ratchets.Limits = c.ratchetLimits()
+	return e, nil
+}
+
+func (c *Client) loadPast(s *state, number uint64, records Records) (*pastEpoch, error) {
+	name := recordPast + strconv.FormatUint(number, 10)
+	p := &pastEpoch{context: new(message.GroupContext), changed: make(map[treemath.LeafIndex]*Member)}
+	err := decode(name, records[name], func(r *wire.Reader) {
+		p.context.Unmarshal(r)
+		p.senderDataSecret = r.Opaque()
+		p.leafCount = r.Uint32()
+		p.self = treemath.LeafIndex(r.Uint32())
+		p.ended = int64(r.Uint64())
+		r.Vector(func(r *wire.Reader) {
+			i := treemath.LeafIndex(r.Uint32())
+			if !r.Optional() {
+				p.changed[i] = nil
+				return
+			}
+			m := &Member{Leaf: i, Own: i == p.self}
+			m.Credential.Unmarshal(r)
+			m.SignatureKey = r.Opaque()
+			p.changed[i] = m
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	ratchets := ratchetRecords(records)
+	p.ratchets, err = schedule.LoadSecretTree(s.suite, p.leafCount, func(record string) ([]byte, bool) {
+		return ratchets(number, record)
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.ratchets.Limits = c.ratchetLimits()
+	return p, nil
+}
+
+func (c *Client) loadProposal(ctx context.Context, s *suite.Suite, name string, b []byte) (*cachedProposal, error) {
+	p := &cachedProposal{proposal: new(message.Proposal), record: b}
+	var reference, identityID []byte
+	err := decode(name, b, func(r *wire.Reader) {
+		p.ref = r.Opaque()
+		p.proposal.Unmarshal(r)
+		p.sender.Unmarshal(r)
+		if r.Optional() {
+			reference = r.Opaque()
+			identityID = r.Opaque()
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if identityID != nil {
+		if p.leafKey, err = c.keys.HPKEKey(ctx, s.ID(), reference); err != nil {
+			return nil, err
+		}
+		if p.identity, err = c.Identity(ctx, identityID); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (c *Client) loadPending(ctx context.Context, s *state, b []byte, records Records) (*pendingCommit, error) {
+	p := &pendingCommit{next: &staged{own: true}}
+	st := p.next
+	var epochBytes []byte
+	put := make(map[string][]byte)
+	deleted := make(map[string]bool)
+	ratchets := make(map[string][]byte)
+	leaves := func(r *wire.Reader) (list []treemath.LeafIndex) {
+		r.Vector(func(r *wire.Reader) { list = append(list, treemath.LeafIndex(r.Uint32())) })
+		return list
+	}
+	err := decode(recordPending, b, func(r *wire.Reader) {
+		p.result.Commit = r.Opaque()
+		p.result.Welcome = orNil(r.Opaque())
+		p.result.GroupInfo = orNil(r.Opaque())
+		st.status = Status(r.Opaque())
+		st.committer = treemath.LeafIndex(r.Uint32())
+		st.external = r.Optional()
+		st.added, st.removed, st.updated = leaves(r), leaves(r), leaves(r)
+		st.extended = r.Optional()
+		st.psks = int(r.Uint32())
+		st.reinit = readReInit(r)
+		epochBytes = r.Opaque()
+		r.Vector(func(r *wire.Reader) {
+			name := string(r.Opaque())
+			put[name] = r.Opaque()
+		})
+		r.Vector(func(r *wire.Reader) { deleted[string(r.Opaque())] = true })
+		r.Vector(func(r *wire.Reader) {
+			name := string(r.Opaque())
+			ratchets[name] = r.Opaque()
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	pages := func(id tree.PageID) ([]byte, bool) {
+		name := id.Name()
+		if b, ok := put[name]; ok {
+			return b, true
+		}
+		if deleted[name] || st.external {
+			return nil, false
+		}
+		b, ok := records[recordPage+name]
+		return b, ok
+	}
+	st.epoch, err = c.loadEpoch(ctx, s.suite, recordPending, epochBytes, pages, func(_ uint64, name string) ([]byte, bool) {
+		b, ok := ratchets[name]
+		return b, ok
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.result.Epoch = st.epoch.context.Epoch
+	p.digest = digestOf(s.suite, p.result.Commit)
+	return p, nil
+}
+
+func orNil(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}
+
+// loadLedger reads the inbox and the log of sent messages.
+func (l *live) loadLedger(records Records) error {
+	for name, b := range records {
+		switch {
+		case strings.HasPrefix(name, recordInbox):
+			id, err := strconv.ParseUint(name[len(recordInbox):], 10, 64)
+			if err != nil {
+				return corrupt(name, err)
+			}
+			ev, err := l.loadInboxEvent(name, b)
+			if err != nil {
+				return err
+			}
+			ev.InboxID = id
+			l.inbox[id] = &InboxEntry{ID: id, Event: ev}
+		case strings.HasPrefix(name, recordSent):
+			number, err := strconv.ParseUint(name[len(recordSent):], 10, 64)
+			if err != nil || len(b)%digestSize != 0 {
+				return corrupt(name, err)
+			}
+			l.sent.blocks = append(l.sent.blocks, &sentBlock{number: number, digests: b})
+		}
+	}
+	slices.SortFunc(l.sent.blocks, func(a, b *sentBlock) int {
+		if a.number < b.number {
+			return -1
+		}
+		return 1
+	})
+	return nil
+}
+
+func (l *live) loadInboxEvent(name string, b []byte) (*Event, error) {
+	ev := &Event{Type: EventApplication, GroupID: l.state.groupID, Sender: new(Member)}
+	err := decode(name, b, func(r *wire.Reader) {
+		ev.Epoch = r.Uint64()
+		ev.Sender.Leaf = treemath.LeafIndex(r.Uint32())
+		ev.Sender.Credential.Unmarshal(r)
+		ev.Sender.SignatureKey = r.Opaque()
+		ev.Sender.Own = r.Optional()
+		ev.AuthenticatedData = r.Opaque()
+		ev.Content = r.Opaque()
+	})
+	return ev, err
+}
+
+// inboxIDs returns the ids of the inbox in order.
+func (l *live) inboxIDs() []uint64 {
+	ids := make([]uint64, 0, len(l.inbox))
+	for id := range l.inbox {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}

@@ -1,0 +1,330 @@
+package mls
+
+import (
+	"bytes"
+	"context"
+
+	"webmls/mls/framing"
+	"webmls/mls/message"
+	"webmls/mls/mlserr"
+	"webmls/mls/suite"
+	"webmls/mls/tree"
+	"webmls/mls/treemath"
+	"webmls/mls/wire"
+)
+
+// listed is a proposal in the list of a commit (RFC 9420, Section 12.4).
+type listed struct {
+	proposal *message.Proposal
+	sender   message.Sender // who proposed it; for a proposal by value the committer
+	ref      []byte         // nil for a proposal by value
+	cached   *cachedProposal
+}
+
+// proposalList is the list of a commit, sorted by type as Section 12.3 applies it.
+type proposalList struct {
+	extensions   []*listed // group_context_extensions
+	updates      []*listed
+	removes      []*listed
+	adds         []*listed
+	psks         []*listed
+	externalInit []*listed
+	reinit       []*listed
+	custom       []*listed
+	count        int
+	byReference  int
+}
+
+func (l *proposalList) add(p *listed) {
+	l.count++
+	if p.ref != nil {
+		l.byReference++
+	}
+	switch p.proposal.Type {
+	case message.ProposalGroupContextExtensions:
+		l.extensions = append(l.extensions, p)
+	case message.ProposalUpdate:
+		l.updates = append(l.updates, p)
+	case message.ProposalRemove:
+		l.removes = append(l.removes, p)
+	case message.ProposalAdd:
+		l.adds = append(l.adds, p)
+	case message.ProposalPSK:
+		l.psks = append(l.psks, p)
+	case message.ProposalExternalInit:
+		l.externalInit = append(l.externalInit, p)
+	case message.ProposalReInit:
+		l.reinit = append(l.reinit, p)
+	default:
+		l.custom = append(l.custom, p)
+	}
+}
+
+// pathRequired reports whether the commit must have a path (C2; RFC 9420, Section 12.4).
+func (l *proposalList) pathRequired() bool {
+	return l.count == 0 || len(l.updates) > 0 || len(l.removes) > 0 ||
+		len(l.externalInit) > 0 || len(l.extensions) > 0
+}
+
+// removesLeaf reports whether the list removes a leaf.
+func (l *proposalList) removesLeaf(i treemath.LeafIndex) bool {
+	for _, p := range l.removes {
+		if p.proposal.Remove == i {
+			return true
+		}
+	}
+	return false
+}
+
+// find returns the cached proposal of a reference, or nil.
+func (s *state) find(ref []byte) *cachedProposal {
+	for _, p := range s.proposals {
+		if bytes.Equal(p.ref, ref) {
+			return p
+		}
+	}
+	return nil
+}
+
+// resolve looks up the references of a commit (P19; RFC 9420, Section 12.4.2).
+// Codes: PROPOSAL_UNKNOWN, PROPOSAL_LIST_INVALID.
+func (s *state) resolve(c *message.Commit, committer message.Sender) (*proposalList, error) {
+	var list proposalList
+	var byRef map[string]*cachedProposal
+	for i := range c.Proposals {
+		p := &c.Proposals[i]
+		if p.Proposal != nil {
+			list.add(&listed{proposal: p.Proposal, sender: committer})
+			continue
+		}
+		if byRef == nil {
+			byRef = make(map[string]*cachedProposal, len(s.proposals))
+			for _, q := range s.proposals {
+				byRef[string(q.ref)] = q
+			}
+		}
+		q := byRef[string(p.Reference)]
+		if q == nil {
+			return nil, mlserr.New(mlserr.ProposalUnknown, "P19")
+		}
+		// One proposal named twice would be two proposals of the same kind;
+		// the rules on the list judge most of them, this judges the rest.
+		delete(byRef, string(p.Reference))
+		list.add(&listed{proposal: q.proposal, sender: q.sender, ref: q.ref, cached: q})
+	}
+	return &list, nil
+}
+
+// selectProposals chooses, from the cached proposals, what a new commit of this
+// client takes along: as many as possible (RFC 9420, Section 12.4), where a
+// valid list prevails over completeness. What the caller asked for by value
+// stands already in the list and comes first.
+func (s *state) selectProposals(list *proposalList) {
+	self := s.epoch.self()
+	touched := make(map[treemath.LeafIndex]bool)
+	signatureKeys := make(map[string]bool)
+	psks := make(map[string]bool)
+	for _, p := range list.removes {
+		touched[p.proposal.Remove] = true
+	}
+	for _, p := range list.adds {
+		signatureKeys[string(p.proposal.Add.LeafNode.SignatureKey)] = true
+	}
+	for _, p := range list.psks {
+		psks[p.proposal.PSK.Key()] = true
+	}
+	take := func(q *cachedProposal) {
+		list.add(&listed{proposal: q.proposal, sender: q.sender, ref: q.ref, cached: q})
+	}
+	// Removes first: a Remove of a leaf prevails over its Update (Section 12.2).
+	for _, q := range s.proposals {
+		if p := q.proposal; p.Type == message.ProposalRemove && p.Remove != self && !touched[p.Remove] && s.epoch.tree.Leaf(p.Remove) != nil {
+			touched[p.Remove] = true
+			take(q)
+		}
+	}
+	// Newest Update of a leaf first.
+	for i := len(s.proposals) - 1; i >= 0; i-- {
+		q := s.proposals[i]
+		if q.proposal.Type == message.ProposalUpdate && q.sender.Leaf != self && !touched[q.sender.Leaf] {
+			touched[q.sender.Leaf] = true
+			take(q)
+		}
+	}
+	for _, q := range s.proposals {
+		switch p := q.proposal; p.Type {
+		case message.ProposalAdd:
+			if key := string(p.Add.LeafNode.SignatureKey); !signatureKeys[key] {
+				if i, present := s.epoch.tree.FindSignatureKey(p.Add.LeafNode.SignatureKey); !present || list.removesLeaf(i) {
+					signatureKeys[key] = true
+					take(q)
+				}
+			}
+		case message.ProposalPSK:
+			if key := p.PSK.Key(); !psks[key] {
+				psks[key] = true
+				take(q)
+			}
+		case message.ProposalGroupContextExtensions:
+			if len(list.extensions) == 0 {
+				take(q)
+			}
+		case message.ProposalReInit, message.ProposalUpdate, message.ProposalRemove, message.ProposalExternalInit:
+		default:
+			take(q)
+		}
+	}
+	// A ReInit goes alone; it waits while there is anything else.
+	if list.count == 0 {
+		for _, q := range s.proposals {
+			if q.proposal.Type == message.ProposalReInit {
+				take(q)
+				return
+			}
+		}
+	}
+}
+
+// orRefs returns the list as a commit carries it, in the order of Section 12.3.
+func (l *proposalList) orRefs() []message.ProposalOrRef {
+	out := make([]message.ProposalOrRef, 0, l.count)
+	for _, part := range [][]*listed{l.extensions, l.updates, l.removes, l.adds, l.psks, l.externalInit, l.reinit, l.custom} {
+		for _, p := range part {
+			if p.ref != nil {
+				out = append(out, message.ProposalOrRef{Reference: p.ref})
+			} else {
+				out = append(out, message.ProposalOrRef{Proposal: p.proposal})
+			}
+		}
+	}
+	return out
+}
+
+// applied is what the proposals of a commit make of an epoch, before the path.
+type applied struct {
+	editor     *tree.Editor
+	extensions message.Extensions
+	extended   bool
+	added      []treemath.LeafIndex
+	removed    []treemath.LeafIndex
+	updated    []treemath.LeafIndex
+	gone, come []*message.LeafNode
+	psks       []message.PreSharedKeyID
+	reinit     *message.ReInit
+}
+
+// apply applies a valid list in the order of RFC 9420, Section 12.3, to a copy
+// of the tree. The path leaf, and the joiner of an external commit, come after.
+func (e *epoch) apply(list *proposalList) *applied {
+	a := &applied{editor: e.tree.Edit(), extensions: e.context.Extensions}
+	for _, p := range list.extensions {
+		a.extensions = p.proposal.Extensions
+		a.extended = true
+	}
+	for _, p := range list.updates {
+		i := p.sender.Leaf
+		a.gone = append(a.gone, e.tree.Leaf(i))
+		a.come = append(a.come, p.proposal.Update)
+		a.updated = append(a.updated, i)
+		a.editor.Update(i, p.proposal.Update)
+	}
+	for _, p := range list.removes {
+		i := p.proposal.Remove
+		a.gone = append(a.gone, e.tree.Leaf(i))
+		a.removed = append(a.removed, i)
+		a.editor.Remove(i)
+	}
+	for _, p := range list.adds {
+		leaf := &p.proposal.Add.LeafNode
+		a.come = append(a.come, leaf)
+		a.added = append(a.added, a.editor.Add(leaf))
+	}
+	for _, p := range list.psks {
+		a.psks = append(a.psks, *p.proposal.PSK)
+	}
+	for _, p := range list.reinit {
+		a.reinit = p.proposal.ReInit
+	}
+	return a
+}
+
+// cacheProposal checks a proposal that arrived apart from a commit (P1; RFC
+// 9420, Section 12.1) and returns the state that holds it. Codes:
+// ALREADY_PROCESSED, TOO_LARGE, and those of the rules of its type.
+func (s *state) cacheProposal(ctx context.Context, c *Client, v *framing.Verified) (*state, *cachedProposal, error) {
+	content := v.Content()
+	ref := s.suite.ProposalRef(wire.Marshal(content))
+	if s.find(ref) != nil {
+		return nil, nil, mlserr.New(mlserr.AlreadyProcessed, "proposal")
+	}
+	if len(s.proposals) >= c.limits.MaxProposals {
+		return nil, nil, mlserr.New(mlserr.TooLarge, "proposals of this epoch")
+	}
+	p := &listed{proposal: content.Content.Proposal, sender: content.Content.Sender, ref: ref}
+	if err := s.validateAlone(ctx, c, p); err != nil {
+		return nil, nil, err
+	}
+	cached := &cachedProposal{ref: ref, proposal: p.proposal, sender: p.sender}
+	return s.withProposal(cached), cached, nil
+}
+
+// withProposal returns the state with one more cached proposal.
+func (s *state) withProposal(p *cachedProposal) *state {
+	next := *s
+	next.proposals = append(s.proposals[:len(s.proposals):len(s.proposals)], p)
+	return &next
+}
+
+// info describes a cached proposal for the application.
+func (p *cachedProposal) info() *ProposalInfo {
+	return &ProposalInfo{Reference: p.ref, Proposal: p.proposal, Sender: p.sender}
+}
+
+// pskSecrets finds the keys of a list of PSKs (C3; RFC 9420, Section 12.4.2).
+// Code: PSK_UNKNOWN.
+func (c *Client) pskSecrets(ctx context.Context, s *state, ids []message.PreSharedKeyID) ([][]byte, error) {
+	secrets := make([][]byte, len(ids))
+	for i := range ids {
+		secret, err := c.pskSecret(ctx, s, &ids[i])
+		if err != nil {
+			return nil, err
+		}
+		secrets[i] = secret
+	}
+	return secrets, nil
+}
+
+func (c *Client) pskSecret(ctx context.Context, s *state, id *message.PreSharedKeyID) ([]byte, error) {
+	if id.Type == message.PSKExternal {
+		return c.externalPSK(ctx, id.ID)
+	}
+	if s == nil || !bytes.Equal(id.GroupID, s.groupID) {
+		var err error
+		if s, err = c.peek(ctx, id.GroupID); err != nil {
+			return nil, mlserr.Wrap(mlserr.PSKUnknown, "C3: resumption PSK of another group", err)
+		}
+	}
+	if secret := s.resumptionSecret(id.Epoch); secret != nil {
+		return secret, nil
+	}
+	return nil, mlserr.New(mlserr.PSKUnknown, "C3: resumption PSK")
+}
+
+// resumptionSecret returns the resumption PSK of an epoch, or nil.
+func (s *state) resumptionSecret(epoch uint64) []byte {
+	if s.epoch != nil && s.epoch.context.Epoch == epoch {
+		return s.epoch.secrets.ResumptionPSK
+	}
+	for _, r := range s.resumption {
+		if r.epoch == epoch {
+			return r.secret
+		}
+	}
+	return nil
+}
+
+// newPSKID returns an id with a fresh nonce (RFC 9420, Section 8.4).
+func newPSKID(s *suite.Suite, id message.PreSharedKeyID) *message.PreSharedKeyID {
+	id.Nonce = suite.Random(s.HashSize())
+	return &id
+}

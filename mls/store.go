@@ -1,0 +1,219 @@
+// Package mls is the state machine of RFC 9420, Sections 10 to 12: clients with
+// their identities and key packages, and groups that are created, joined,
+// changed by commits, and used to send and receive.
+//
+// It owns the state of a group, the order of the checks on everything that
+// changes it, and the rule that no result is released before the state behind
+// it is stored (transact.go). It must not know how keys are kept (suite.Keys),
+// where records go (Store), who may be trusted (Authenticator), or that a
+// browser exists.
+package mls
+
+import (
+	"context"
+	"maps"
+	"sync"
+
+	"webmls/mls/mlserr"
+)
+
+// Scope names a set of records that share one revision: the client's own, or
+// one group's. It may hold any bytes.
+type Scope string
+
+// ClientScope holds identities, key packages, external PSKs and the list of groups.
+const ClientScope Scope = "client"
+
+// GroupScope returns the scope of a group's records.
+func GroupScope(groupID []byte) Scope { return Scope("group/" + string(groupID)) }
+
+// Rev counts the batches that changed a scope. 0 means that nothing is stored.
+type Rev uint64
+
+// Records are the records of a scope by name. Names are short ASCII.
+type Records map[string][]byte
+
+// Store keeps records. Its two methods may be called from many goroutines.
+//
+// Implementations must make Commit atomic and durable when it returns nil.
+// When Commit returns an error its outcome may be unknown: the caller drops
+// what it has in memory and loads again.
+type Store interface {
+	// Load returns all records of a scope and its revision. A scope that was
+	// never written is empty and has revision 0. The caller owns the result.
+	Load(ctx context.Context, scope Scope) (Records, Rev, error)
+	// Commit carries out a batch as a whole or not at all. Every Base must be
+	// the stored revision of its scope, else nothing is written and the error
+	// is STALE. Afterwards the revision of each scope is Base+1. Commit must
+	// not keep the slices of b after it returned.
+	Commit(ctx context.Context, b Batch) error
+}
+
+// Batch is one atomic change of the store.
+type Batch struct {
+	Changes []Change // no two of one scope
+	// KeysKept and KeysDropped name the private keys that a key store of its
+	// own (suite.SignatureKey.Name, suite.HPKEKey.Name) must keep from now on,
+	// or may delete, in the same transaction where it can.
+	KeysKept, KeysDropped []string
+}
+
+// Change is what a batch does to one scope. DeleteAll is done first, then
+// Delete, then Put.
+type Change struct {
+	Scope     Scope
+	Base      Rev
+	DeleteAll bool
+	Delete    []string
+	Put       Records
+}
+
+// MemoryStore is a Store in memory, for tests and for clients that need no
+// persistence. The zero value is not usable; see NewMemoryStore.
+type MemoryStore struct {
+	mu     sync.Mutex
+	scopes map[Scope]*memoryScope
+}
+
+type memoryScope struct {
+	rev     Rev
+	records Records
+}
+
+// NewMemoryStore returns an empty MemoryStore.
+func NewMemoryStore() *MemoryStore {
+	return &MemoryStore{scopes: make(map[Scope]*memoryScope)}
+}
+
+// Load implements Store.
+func (m *MemoryStore) Load(ctx context.Context, scope Scope) (Records, Rev, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, 0, mlserr.Wrap(mlserr.Cancelled, "load", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.scopes[scope]
+	if s == nil {
+		return Records{}, 0, nil
+	}
+	records := make(Records, len(s.records))
+	for name, b := range s.records {
+		records[name] = append([]byte(nil), b...)
+	}
+	return records, s.rev, nil
+}
+
+// Commit implements Store. Code: STALE.
+func (m *MemoryStore) Commit(ctx context.Context, b Batch) error {
+	if err := ctx.Err(); err != nil {
+		return mlserr.Wrap(mlserr.Cancelled, "commit", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range b.Changes {
+		var rev Rev
+		if s := m.scopes[b.Changes[i].Scope]; s != nil {
+			rev = s.rev
+		}
+		if rev != b.Changes[i].Base {
+			return mlserr.New(mlserr.Stale, "memory store")
+		}
+	}
+	for i := range b.Changes {
+		c := &b.Changes[i]
+		s := m.scopes[c.Scope]
+		if s == nil {
+			s = &memoryScope{records: Records{}}
+			m.scopes[c.Scope] = s
+		}
+		s.rev = c.Base + 1
+		if c.DeleteAll {
+			clear(s.records)
+		}
+		for _, name := range c.Delete {
+			delete(s.records, name)
+		}
+		for name, record := range c.Put {
+			s.records[name] = append([]byte(nil), record...)
+		}
+	}
+	return nil
+}
+
+// Clone returns a copy of the store as it is now: what a backup, or a crash at
+// this moment, would leave.
+func (m *MemoryStore) Clone() *MemoryStore {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := NewMemoryStore()
+	for scope, s := range m.scopes {
+		records := make(Records, len(s.records))
+		for name, b := range s.records {
+			records[name] = append([]byte(nil), b...)
+		}
+		c.scopes[scope] = &memoryScope{rev: s.rev, records: records}
+	}
+	return c
+}
+
+// Equal reports whether two stores hold the same records and revisions.
+func (m *MemoryStore) Equal(other *MemoryStore) bool {
+	a, b := m.Clone(), other.Clone()
+	return maps.EqualFunc(a.scopes, b.scopes, func(x, y *memoryScope) bool {
+		return x.rev == y.rev && maps.EqualFunc(x.records, y.records, func(p, q []byte) bool {
+			return string(p) == string(q)
+		})
+	})
+}
+
+// Fault is what a FaultyStore does to one Commit.
+type Fault uint8
+
+const (
+	// NoFault lets the commit through.
+	NoFault Fault = iota
+	// FaultBefore fails without writing.
+	FaultBefore
+	// FaultAfter writes, and then reports a failure all the same, as a crash
+	// between the write and the answer does.
+	FaultAfter
+)
+
+// FaultyStore wraps a Store and fails on demand, for tests.
+type FaultyStore struct {
+	Store
+	// Decide is asked before every Commit with its number, from 1.
+	Decide func(n int) Fault
+
+	mu sync.Mutex
+	n  int
+}
+
+// Commit implements Store. Code: STORE_FAILED for a fault on demand.
+func (f *FaultyStore) Commit(ctx context.Context, b Batch) error {
+	f.mu.Lock()
+	f.n++
+	n := f.n
+	f.mu.Unlock()
+	fault := NoFault
+	if f.Decide != nil {
+		fault = f.Decide(n)
+	}
+	if fault == FaultBefore {
+		return mlserr.New(mlserr.StoreFailed, "fault on demand, before the write")
+	}
+	if err := f.Store.Commit(ctx, b); err != nil {
+		return err
+	}
+	if fault == FaultAfter {
+		return mlserr.New(mlserr.StoreFailed, "fault on demand, after the write")
+	}
+	return nil
+}
+
+// Commits returns how many commits were asked for.
+func (f *FaultyStore) Commits() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.n
+}

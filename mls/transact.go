@@ -1,0 +1,268 @@
+package mls
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"webmls/mls/mlserr"
+	"webmls/mls/schedule"
+)
+
+// live is what is in memory of a group while it is loaded.
+type live struct {
+	state *state
+	rev   Rev
+	// The ledger: containers that only grow and shrink by entries. They are
+	// changed in apply alone.
+	inbox map[uint64]*InboxEntry
+	sent  sentLog
+}
+
+// outcome is what a step wants to happen. Nothing of it is visible, in memory
+// or outside, before it is stored.
+type outcome struct {
+	next   *state         // nil: the state stays
+	drafts []ratchetDraft // to be applied to ratchets of the state before
+	// deliver is application data for the inbox.
+	deliver *Event
+	// acknowledged inbox entries.
+	acknowledged []uint64
+	// sent is the digest of a message that leaves.
+	sent []byte
+	// clients is what else happens to the client's scope, in the same batch.
+	client *clientChange
+	// create: the scope may hold leavings of a former membership; drop them.
+	create bool
+	// forget: the group is deleted.
+	forget bool
+	// wipe is run after all is stored.
+	wipe []func()
+}
+
+type ratchetDraft struct {
+	epoch uint64
+	draft *schedule.Draft
+}
+
+// transact is the only place where the state of a group is stored and swapped.
+// It takes the group's lock, runs step on the loaded state, turns the outcome
+// into one Batch, commits it, and only then makes the outcome the state. An
+// error in step leaves the stored and the live state as they were. When the
+// store fails, what it did is unknown: the group is dropped from memory and
+// loads again. When another writer was faster, the step is run again on what
+// that writer left.
+func (g *Group) transact(ctx context.Context, step func(l *live) (*outcome, error)) error {
+	if err := g.lock(ctx); err != nil {
+		return err
+	}
+	defer g.unlock()
+	const tries = 4
+	for try := 1; ; try++ {
+		l, err := g.load(ctx)
+		if err != nil {
+			return err
+		}
+		out, err := step(l)
+		if err != nil || out == nil {
+			return err
+		}
+		err = g.store(ctx, l, out)
+		if err == nil {
+			return nil
+		}
+		g.live = nil
+		if !errors.Is(err, mlserr.Stale) {
+			return storeError(err)
+		}
+		if try == tries {
+			return err
+		}
+		if err := g.client.reload(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// store commits the outcome and applies it.
+func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
+	b := Batch{Changes: []Change{g.change(l, out)}}
+	var entry *InboxEntry
+	if out.deliver != nil {
+		// The revision never repeats, also after a reload of an empty inbox.
+		out.deliver.InboxID = uint64(l.rev) + 1
+		entry = &InboxEntry{ID: out.deliver.InboxID, Event: out.deliver}
+		b.Changes[0].Put[recordInbox+strconv.FormatUint(entry.ID, 10)] = marshalInboxEvent(entry.Event)
+	}
+	b.KeysKept, b.KeysDropped = keyNameChanges(l.state, out.next)
+	if out.client == nil {
+		if err := g.client.store.Commit(ctx, b); err != nil {
+			return err
+		}
+	} else if err := g.client.commitWith(ctx, b, out.client); err != nil {
+		return err
+	}
+
+	// Stored: from here on nothing can fail.
+	for _, d := range out.drafts {
+		d.draft.Apply()
+	}
+	if entry != nil {
+		l.inbox[entry.ID] = entry
+	}
+	for _, id := range out.acknowledged {
+		delete(l.inbox, id)
+	}
+	if out.sent != nil {
+		l.sent.add(out.sent)
+	}
+	if out.next != nil {
+		l.state = out.next
+	}
+	l.rev++
+	for _, wipe := range out.wipe {
+		wipe()
+	}
+	g.live = l
+	if out.forget {
+		g.live = nil
+	}
+	return nil
+}
+
+// storeError gives a foreign error of the store its class.
+func storeError(err error) error {
+	var e *mlserr.Error
+	if errors.As(err, &e) {
+		return err
+	}
+	return mlserr.Wrap(mlserr.StoreFailed, "", err)
+}
+
+// atOp names the operation in an error that leaves the public surface.
+func atOp(err *error, op string) {
+	if *err == nil {
+		return
+	}
+	var e *mlserr.Error
+	if errors.As(*err, &e) && e == *err {
+		if e.Op == "" {
+			*err = &mlserr.Error{Code: e.Code, Op: op, Detail: e.Detail, Err: e.Err}
+		}
+		return
+	}
+	code := mlserr.CodeOf(*err)
+	if errors.Is(*err, context.Canceled) || errors.Is(*err, context.DeadlineExceeded) {
+		code = mlserr.Cancelled
+	}
+	*err = &mlserr.Error{Code: code, Op: op, Err: *err}
+}
+
+// keyNames returns the names of the keys that a state needs and that a key
+// store of its own keeps.
+func (s *state) keyNames() map[string]bool {
+	names := make(map[string]bool)
+	add := func(name string) {
+		if name != "" {
+			names[name] = true
+		}
+	}
+	addEpoch := func(e *epoch) {
+		if e == nil {
+			return
+		}
+		add(e.private.Leaf.Name())
+		for _, key := range e.private.Path {
+			add(key.Name())
+		}
+	}
+	if s == nil {
+		return names
+	}
+	addEpoch(s.epoch)
+	if s.pending != nil {
+		addEpoch(s.pending.next.epoch)
+	}
+	for _, p := range s.proposals {
+		if p.leafKey != nil {
+			add(p.leafKey.Name())
+		}
+	}
+	return names
+}
+
+func keyNameChanges(old, next *state) (kept, dropped []string) {
+	if next == nil {
+		return nil, nil
+	}
+	before, after := old.keyNames(), next.keyNames()
+	for name := range after {
+		if !before[name] {
+			kept = append(kept, name)
+		}
+	}
+	for name := range before {
+		if !after[name] {
+			dropped = append(dropped, name)
+		}
+	}
+	return kept, dropped
+}
+
+// sentLog remembers the digests of messages that this client sent, so that it
+// knows them when they come back. It is kept in blocks, so that sending a
+// message rewrites one small record.
+type sentLog struct {
+	blocks []*sentBlock // oldest first
+}
+
+type sentBlock struct {
+	number  uint64
+	digests []byte // digestSize bytes each
+}
+
+const (
+	sentBlockSize = 32 // digests a block
+	sentBlocks    = 64 // blocks kept
+)
+
+func (log *sentLog) has(digest []byte) bool {
+	for i := len(log.blocks) - 1; i >= 0; i-- {
+		b := log.blocks[i].digests
+		for j := 0; j+digestSize <= len(b); j += digestSize {
+			if string(b[j:j+digestSize]) == string(digest) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// after returns the block that a digest goes into, with it, and the number of
+// the block that falls out, if one does.
+func (log *sentLog) after(digest []byte) (block *sentBlock, dropped uint64, drop bool) {
+	if n := len(log.blocks); n > 0 {
+		last := log.blocks[n-1]
+		if len(last.digests) < sentBlockSize*digestSize {
+			return &sentBlock{number: last.number, digests: append(last.digests[:len(last.digests):len(last.digests)], digest...)}, 0, false
+		}
+		block = &sentBlock{number: last.number + 1, digests: digest}
+		if n == sentBlocks {
+			return block, log.blocks[0].number, true
+		}
+		return block, 0, false
+	}
+	return &sentBlock{digests: digest}, 0, false
+}
+
+func (log *sentLog) add(digest []byte) {
+	block, _, drop := log.after(digest)
+	if n := len(log.blocks); n > 0 && log.blocks[n-1].number == block.number {
+		log.blocks[n-1] = block
+		return
+	}
+	if drop {
+		log.blocks = log.blocks[1:]
+	}
+	log.blocks = append(log.blocks, block)
+}
