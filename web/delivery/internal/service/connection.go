@@ -157,15 +157,13 @@ func (c *connection) write(ctx context.Context, cancel context.CancelCauseFunc, 
 	if err != nil {
 		return err
 	}
-	allowed := c.service.limits.WriteTimeout + time.Duration(len(b)/(32<<10))*time.Second
-	limited, stop := context.WithTimeout(ctx, allowed)
-	defer stop()
-	if err := c.socket.Write(limited, websocket.MessageText, b); err != nil {
-		if limited.Err() != nil && ctx.Err() == nil {
-			err = errSlow
-		}
+	limits := &c.service.limits
+	allowed := limits.WriteTimeout + time.Duration(len(b)/limits.WriteRate)*time.Second
+	tooSlow := time.AfterFunc(allowed, func() { cancel(errSlow) })
+	defer tooSlow.Stop()
+	if err := c.socket.Write(ctx, websocket.MessageText, b); err != nil {
 		cancel(err)
-		return err
+		return context.Cause(ctx)
 	}
 	return nil
 }
@@ -181,11 +179,11 @@ func (c *connection) ping(ctx context.Context, cancel context.CancelCauseFunc) {
 			return
 		case <-ticker.C:
 		}
-		limited, stop := context.WithTimeout(ctx, limits.PingTimeout)
-		err := c.socket.Ping(limited)
-		stop()
+		dead := time.AfterFunc(limits.PingTimeout, func() { cancel(errSlow) })
+		err := c.socket.Ping(ctx)
+		dead.Stop()
 		if err != nil {
-			cancel(errSlow)
+			cancel(err)
 			return
 		}
 	}

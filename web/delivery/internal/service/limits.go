@@ -29,10 +29,11 @@ type Limits struct {
 
 	HelloTimeout   time.Duration // from the connection to an accepted hello
 	RequestTimeout time.Duration // after which a request is UNAVAILABLE
-	// WriteTimeout is for a frame of no size; each 32 KiB add a second. A
-	// client that does not take a frame in that time is dropped, and
-	// resumes by sequence.
+	// WriteTimeout is for a frame of no size; each WriteRate bytes add a
+	// second. A client that does not take a frame in that time is dropped,
+	// and resumes by sequence.
 	WriteTimeout time.Duration
+	WriteRate    int
 	PingInterval time.Duration
 	PingTimeout  time.Duration
 }
@@ -63,6 +64,7 @@ var DefaultLimits = Limits{
 	HelloTimeout:   10 * time.Second,
 	RequestTimeout: 10 * time.Second,
 	WriteTimeout:   10 * time.Second,
+	WriteRate:      32 << 10,
 	PingInterval:   30 * time.Second,
 	PingTimeout:    60 * time.Second,
 }

@@ -56,6 +56,7 @@ var operations = map[string]func(*connection, context.Context, *request) (any, e
 	"publishGroupInfo":   (*connection).publishGroupInfo,
 	"groupInfo":          (*connection).groupInfo,
 	"acknowledgeWelcome": (*connection).acknowledgeWelcome,
+	"ping":               (*connection).pong,
 }
 
 // handle does one request within the request timeout. What lives longer than
@@ -185,6 +186,10 @@ func (c *connection) publishKeyPackages(ctx context.Context, r *request) (any, e
 	}
 	return empty{}, nil
 }
+
+// pong answers a client that wants to know whether the connection is alive: a
+// page cannot send the pings of WebSocket itself.
+func (c *connection) pong(context.Context, *request) (any, error) { return empty{}, nil }
 
 type claimReply struct {
 	KeyPackage []byte `json:"keyPackage"`
