@@ -7,6 +7,8 @@ require (
 	github.com/nats-io/nats.go v1.55.0
 )
 
+require github.com/evanw/esbuild v0.28.2
+
 require (
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
 	github.com/coder/websocket v1.8.15
