@@ -1,11 +1,13 @@
 package vectors_test
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"strings"
 	"testing"
 
+	"webmls/mls/suite"
 	"webmls/tests/vectors"
 )
 
@@ -33,6 +35,43 @@ func TestOfficialComplete(t *testing.T) {
 		t.Fatalf("%d of 16: %v", missing, vectors.ErrMissing)
 	}
 	t.Skipf("SKIPPED: %d of 16: %v", missing, vectors.ErrMissing)
+}
+
+// TestOwnComplete checks that our own vectors have every family, in every
+// cipher suite where the official ones do, and stay small.
+func TestOwnComplete(t *testing.T) {
+	total := 0
+	for _, name := range vectors.Names() {
+		data, err := vectors.Own(strings.TrimSuffix(name, ".json"))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		total += len(data)
+		var cases []struct {
+			CipherSuite suite.ID `json:"cipher_suite"`
+		}
+		if err := json.Unmarshal(data, &cases); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		found := map[suite.ID]bool{}
+		for _, c := range cases {
+			found[c.CipherSuite] = true
+		}
+		want := suite.All()
+		switch name {
+		case "tree-math.json", "deserialization.json", "messages.json":
+			want = []suite.ID{0} // none is named
+		case "passive-client-random.json":
+			want = []suite.ID{suite.X25519AES128SHA256Ed25519}
+		}
+		if len(found) != len(want) {
+			t.Errorf("%s has the suites %v, want %v", name, found, want)
+		}
+	}
+	if total > 2<<20 {
+		t.Errorf("%d bytes in all, want at most 2 MB", total)
+	}
 }
 
 func TestCheckSumRefuses(t *testing.T) {

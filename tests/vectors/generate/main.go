@@ -38,6 +38,9 @@ var families = []family{
 	{"tree-validation", treeValidation},
 	{"treekem", treeKEM},
 	{"welcome", welcome},
+	{"passive-client-welcome", passiveClientWelcome},
+	{"passive-client-handling-commit", passiveClientHandlingCommit},
+	{"passive-client-random", passiveClientRandom},
 }
 
 func main() {
