@@ -98,6 +98,17 @@ func (c *census) credentialsAgree() bool {
 	return true
 }
 
+// accepts reports whether a leaf's credential type is supported by every member
+// and those in use by the leaf (L4).
+func (c *census) accepts(leaf *message.LeafNode) bool {
+	for t := range c.inUse {
+		if !leaf.Capabilities.HasCredential(t) {
+			return false
+		}
+	}
+	return c.allSupportCredential(leaf.Credential.Type)
+}
+
 // ownCapabilities are what the leaves of this client list (RFC 9420, Section
 // 7.2). Default types are not listed.
 func ownCapabilities(k suite.Keys, credential message.CredentialType) message.Capabilities {

@@ -228,12 +228,8 @@ func (c *Client) CreateIdentity(ctx context.Context, id suite.ID, credential mes
 	if err != nil {
 		return nil, err
 	}
-	return c.addIdentity(ctx, s, credential, key)
-}
-
-func (c *Client) addIdentity(ctx context.Context, s *suite.Suite, credential message.Credential, key suite.SignatureKey) (*Identity, error) {
-	identity := &Identity{id: suite.Random(16), suite: s, credential: credential, key: key}
-	err := c.change(ctx, func() (*clientChange, error) {
+	identity = &Identity{id: suite.Random(16), suite: s, credential: credential, key: key}
+	err = c.change(ctx, func() (*clientChange, error) {
 		return &clientChange{
 			put:   Records{recordIdentity + hexName(identity.id): marshalIdentity(identity)},
 			kept:  named(key.Name()),
@@ -463,10 +459,7 @@ func (c *Client) ImportKeyPackage(ctx context.Context, in ImportedKeyPackage) (i
 	if !bytes.Equal(key.Public(), kp.LeafNode.SignatureKey) || !bytes.Equal(initKey.Public(), kp.InitKey) || !bytes.Equal(leafKey.Public(), kp.LeafNode.EncryptionKey) {
 		return nil, mlserr.New(mlserr.InvalidArgument, "private key of another key package")
 	}
-	identity, err = c.addIdentity(ctx, s, kp.LeafNode.Credential, key)
-	if err != nil {
-		return nil, err
-	}
+	identity = &Identity{id: suite.Random(16), suite: s, credential: kp.LeafNode.Credential, key: key}
 	record := &ownKeyPackage{
 		keyPackage: wire.Marshal(kp),
 		identity:   identity.id,
@@ -480,9 +473,15 @@ func (c *Client) ImportKeyPackage(ctx context.Context, in ImportedKeyPackage) (i
 	ref := kp.Ref(s)
 	err = c.change(ctx, func() (*clientChange, error) {
 		return &clientChange{
-			put:   Records{recordKeyPackage + hexName(ref): record.marshal()},
-			kept:  named(record.initName, record.leafName),
-			apply: func(s *clientState) { s.keyPackages[string(ref)] = record },
+			put: Records{
+				recordIdentity + hexName(identity.id): marshalIdentity(identity),
+				recordKeyPackage + hexName(ref):       record.marshal(),
+			},
+			kept: named(key.Name(), record.initName, record.leafName),
+			apply: func(s *clientState) {
+				s.identities[string(identity.id)] = identity
+				s.keyPackages[string(ref)] = record
+			},
 		}, nil
 	})
 	if err != nil {

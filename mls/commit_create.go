@@ -73,12 +73,7 @@ func (g *Group) Commit(ctx context.Context, opts CommitOptions) (result *CommitR
 				return nil, mlserr.New(mlserr.InvalidArgument, "identity of another cipher suite")
 			}
 		}
-		list, err := s.proposalsToCommit(&opts)
-		if err != nil {
-			return nil, err
-		}
-		out := new(outcome)
-		pending, err := s.createCommit(ctx, g.client, list, identity, &opts, out)
+		pending, out, err := s.commitProposals(ctx, g.client, identity, &opts)
 		if err != nil {
 			return nil, err
 		}
@@ -92,6 +87,24 @@ func (g *Group) Commit(ctx context.Context, opts CommitOptions) (result *CommitR
 		return nil, err
 	}
 	return result, nil
+}
+
+// commitProposals creates a commit of what the caller asks for and of the
+// cached proposals. Should these, each valid alone, spoil the list together, the
+// commit is made without them: no member can hold up the others by what it proposes.
+func (s *state) commitProposals(ctx context.Context, c *Client, identity *Identity, opts *CommitOptions) (*pendingCommit, *outcome, error) {
+	list, err := s.proposalsToCommit(ctx, c, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	out := new(outcome)
+	pending, err := s.createCommit(ctx, c, list, identity, opts, out)
+	if err != nil && list.byReference > 0 && mlserr.CodeOf(err).Info().Class == mlserr.ClassRejected {
+		alone := *opts
+		alone.IgnoreProposals = true
+		return s.commitProposals(ctx, c, identity, &alone)
+	}
+	return pending, out, err
 }
 
 func (r *CommitResult) clone() *CommitResult {
@@ -126,7 +139,7 @@ func (s *state) mustBeMember() error {
 
 // proposalsToCommit builds the list: what the caller asks for, by value, and
 // the cached proposals that go with it, by reference.
-func (s *state) proposalsToCommit(opts *CommitOptions) (*proposalList, error) {
+func (s *state) proposalsToCommit(ctx context.Context, c *Client, opts *CommitOptions) (*proposalList, error) {
 	self := message.Sender{Type: message.SenderMember, Leaf: s.epoch.self()}
 	var list proposalList
 	byValue := func(p *message.Proposal) { list.add(&listed{proposal: p, sender: self}) }
@@ -156,7 +169,10 @@ func (s *state) proposalsToCommit(opts *CommitOptions) (*proposalList, error) {
 		byValue(&opts.Custom[i])
 	}
 	if !opts.IgnoreProposals && opts.ReInit == nil {
-		s.selectProposals(&list)
+		s.selectProposals(&list, func(id *message.PreSharedKeyID) bool {
+			_, err := c.pskSecret(ctx, s, id)
+			return err == nil
+		})
 	}
 	return &list, nil
 }

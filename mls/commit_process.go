@@ -25,7 +25,7 @@ func (s *state) processCommit(ctx context.Context, c *Client, v *framing.Verifie
 	commit := content.Content.Commit
 	committer := content.Content.Sender.Leaf
 	if committer == e.self() {
-		return nil, mlserr.New(mlserr.OwnCommitUnknown, "C15")
+		return nil, mlserr.New(mlserr.OwnMessageUnknown, "C15")
 	}
 	list, err := s.resolve(commit, content.Content.Sender)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 
 	"webmls/mls/message"
-	"webmls/mls/suite"
 	"webmls/mls/wire"
 )
 
@@ -69,7 +68,6 @@ func (e *epoch) signedGroupInfo(ctx context.Context, c *Client, opts GroupInfoOp
 			return nil, err
 		}
 		info.Extensions = append(info.Extensions, message.NewExternalPub(bytes.Clone(key.Public())))
-		suite.Wipe(key.Reference())
 	}
 	if !opts.NoRatchetTree {
 		info.Extensions = append(info.Extensions, message.Extension{

@@ -92,13 +92,20 @@ func decode(name string, b []byte, f func(r *wire.Reader)) error {
 	return nil
 }
 
+// writeReference writes what finds a private key again, which may be the key.
+func writeReference(w *wire.Writer, key interface{ Reference() []byte }) {
+	reference := key.Reference()
+	w.Opaque(reference)
+	suite.Wipe(reference)
+}
+
 // --- the client's scope ---
 
 func marshalIdentity(i *Identity) []byte {
 	var w wire.Writer
 	w.Uint16(uint16(i.suite.ID()))
 	i.credential.Marshal(&w)
-	w.Opaque(i.key.Reference())
+	writeReference(&w, i.key)
 	return w.Bytes()
 }
 
@@ -399,7 +406,7 @@ func (e *epoch) marshal() []byte {
 	w.Uint32(e.tree.LeafCount())
 	w.Opaque(e.identity.id)
 	w.Uint32(uint32(e.private.Self))
-	w.Opaque(e.private.Leaf.Reference())
+	writeReference(&w, e.private.Leaf)
 	w.Vector(func(w *wire.Writer) {
 		nodes := make([]treemath.NodeIndex, 0, len(e.private.Path))
 		for x := range e.private.Path {
@@ -408,7 +415,7 @@ func (e *epoch) marshal() []byte {
 		slices.Sort(nodes)
 		for _, x := range nodes {
 			w.Uint32(uint32(x))
-			w.Opaque(e.private.Path[x].Reference())
+			writeReference(w, e.private.Path[x])
 		}
 	})
 	return w.Bytes()
@@ -451,7 +458,7 @@ func (p *cachedProposal) marshal() []byte {
 	p.sender.Marshal(&w)
 	w.Optional(p.leafKey != nil)
 	if p.leafKey != nil {
-		w.Opaque(p.leafKey.Reference())
+		writeReference(&w, p.leafKey)
 		w.Opaque(p.identity.id)
 	}
 	p.record = w.Bytes()

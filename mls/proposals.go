@@ -118,8 +118,8 @@ func (s *state) resolve(c *message.Commit, committer message.Sender) (*proposalL
 // selectProposals chooses, from the cached proposals, what a new commit of this
 // client takes along: as many as possible (RFC 9420, Section 12.4), where a
 // valid list prevails over completeness. What the caller asked for by value
-// stands already in the list and comes first.
-func (s *state) selectProposals(list *proposalList) {
+// stands already in the list and comes first. known reports whether a PSK is held.
+func (s *state) selectProposals(list *proposalList, known func(*message.PreSharedKeyID) bool) {
 	self := s.epoch.self()
 	touched := make(map[treemath.LeafIndex]bool)
 	signatureKeys := make(map[string]bool)
@@ -132,6 +132,18 @@ func (s *state) selectProposals(list *proposalList) {
 	}
 	for _, p := range list.psks {
 		psks[p.proposal.PSK.Key()] = true
+	}
+	// An extension that not all support would make the commit invalid.
+	extensions := list.newExtensions(s.epoch.context.Extensions)
+	for _, q := range s.proposals {
+		if p := q.proposal; p.Type == message.ProposalGroupContextExtensions && len(list.extensions) == 0 && checkGroupExtensions(p.Extensions, s.epoch.census) == nil {
+			list.add(&listed{proposal: p, sender: q.sender, ref: q.ref, cached: q})
+			extensions = p.Extensions
+		}
+	}
+	rules, err := newLeafRules(extensions, nil)
+	fits := func(leaf *message.LeafNode) bool {
+		return err == nil && rules.checkGroupNeeds(&leaf.Capabilities) == nil && s.epoch.census.accepts(leaf)
 	}
 	take := func(q *cachedProposal) {
 		list.add(&listed{proposal: q.proposal, sender: q.sender, ref: q.ref, cached: q})
@@ -146,7 +158,7 @@ func (s *state) selectProposals(list *proposalList) {
 	// Newest Update of a leaf first.
 	for i := len(s.proposals) - 1; i >= 0; i-- {
 		q := s.proposals[i]
-		if q.proposal.Type == message.ProposalUpdate && q.sender.Leaf != self && !touched[q.sender.Leaf] {
+		if q.proposal.Type == message.ProposalUpdate && q.sender.Leaf != self && !touched[q.sender.Leaf] && fits(q.proposal.Update) {
 			touched[q.sender.Leaf] = true
 			take(q)
 		}
@@ -154,22 +166,18 @@ func (s *state) selectProposals(list *proposalList) {
 	for _, q := range s.proposals {
 		switch p := q.proposal; p.Type {
 		case message.ProposalAdd:
-			if key := string(p.Add.LeafNode.SignatureKey); !signatureKeys[key] {
+			if key := string(p.Add.LeafNode.SignatureKey); !signatureKeys[key] && fits(&p.Add.LeafNode) {
 				if i, present := s.epoch.tree.FindSignatureKey(p.Add.LeafNode.SignatureKey); !present || list.removesLeaf(i) {
 					signatureKeys[key] = true
 					take(q)
 				}
 			}
 		case message.ProposalPSK:
-			if key := p.PSK.Key(); !psks[key] {
+			if key := p.PSK.Key(); !psks[key] && known(p.PSK) {
 				psks[key] = true
 				take(q)
 			}
-		case message.ProposalGroupContextExtensions:
-			if len(list.extensions) == 0 {
-				take(q)
-			}
-		case message.ProposalReInit, message.ProposalUpdate, message.ProposalRemove, message.ProposalExternalInit:
+		case message.ProposalGroupContextExtensions, message.ProposalReInit, message.ProposalUpdate, message.ProposalRemove, message.ProposalExternalInit:
 		default:
 			take(q)
 		}
@@ -261,6 +269,11 @@ func (s *state) cacheProposal(ctx context.Context, c *Client, v *framing.Verifie
 		return nil, nil, mlserr.New(mlserr.TooLarge, "proposals of this epoch")
 	}
 	p := &listed{proposal: content.Content.Proposal, sender: content.Content.Sender, ref: ref}
+	if p.proposal.Type == message.ProposalUpdate && p.sender.Type == message.SenderMember && p.sender.Leaf == s.epoch.self() {
+		// The private half of it is not here: another copy of this client's
+		// state made it.
+		return nil, nil, mlserr.New(mlserr.OwnMessageUnknown, "update")
+	}
 	if err := s.validateAlone(ctx, c, p); err != nil {
 		return nil, nil, err
 	}

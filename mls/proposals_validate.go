@@ -70,10 +70,10 @@ func claimOf(groupID []byte, leaf *message.LeafNode, i treemath.LeafIndex, place
 func (l *leafChecks) replacement(s *suite.Suite, groupID []byte, old, next *message.LeafNode, i treemath.LeafIndex, place Place) {
 	l.signatures = append(l.signatures, next.Verification(s, groupID, i))
 	l.hpkeKeys = append(l.hpkeKeys, next.EncryptionKey)
-	if bytes.Equal(old.SignatureKey, next.SignatureKey) && old.Credential.Equal(&next.Credential) {
-		return // nothing that the Authenticator has not accepted for this leaf
-	}
 	claim := l.claim(groupID, next, i, place)
+	if bytes.Equal(old.SignatureKey, next.SignatureKey) && old.Credential.Equal(&next.Credential) {
+		return // the same client
+	}
 	l.successors = append(l.successors, [2]Claim{claimOf(groupID, old, i, place), claim})
 }
 

@@ -62,7 +62,7 @@ const (
 	PathKeyMismatch       Code = "PATH_KEY_MISMATCH"
 	ParentHashInvalid     Code = "PARENT_HASH_INVALID"
 	ExternalCommitInvalid Code = "EXTERNAL_COMMIT_INVALID"
-	OwnCommitUnknown      Code = "OWN_COMMIT_UNKNOWN"
+	OwnMessageUnknown     Code = "OWN_MESSAGE_UNKNOWN"
 
 	// Joining.
 	NoMatchingKeyPackage Code = "NO_MATCHING_KEY_PACKAGE"
@@ -155,7 +155,7 @@ var table = []Info{
 	{PathKeyMismatch, ClassRejected, "7.5", "a public key in the path is not the one that the path secret gives"},
 	{ParentHashInvalid, ClassRejected, "7.9.2", "a parent hash does not hold"},
 	{ExternalCommitInvalid, ClassRejected, "12.4.3.2", "the external commit breaks a rule"},
-	{OwnCommitUnknown, ClassRejected, "12.4.2", "the commit is by this member, but not the pending one"},
+	{OwnMessageUnknown, ClassRejected, "12.4.2", "the message is by this member, but not one that this client knows of"},
 
 	{NoMatchingKeyPackage, ClassState, "12.4.3.1", "the welcome is for none of the key packages held here"},
 	{GroupExists, ClassState, "12.4.3.1", "a group with this id is held already"},
