@@ -102,12 +102,12 @@ func (e *Editor) leftmostBlank() treemath.LeafIndex {
 	return e.firstBlank
 }
 
-// addUnmerged adds a leaf to the unmerged leaves of the parent p at x.
+// addUnmerged adds a leaf to the unmerged leaves of the parent p at x. The
+// leaf itself, put after, drops the hash.
 func (e *Editor) addUnmerged(x treemath.NodeIndex, p *message.ParentNode, leaf treemath.LeafIndex) {
 	at, _ := slices.BinarySearch(p.UnmergedLeaves, leaf)
 	if _, ok := e.fresh[p]; ok {
 		p.UnmergedLeaves = slices.Insert(p.UnmergedLeaves, at, leaf)
-		e.touch(x)
 		return
 	}
 	q := *p
@@ -154,7 +154,6 @@ func (e *Editor) truncate() {
 	}
 	e.takeTiers()
 	for x := treemath.NodeIndex(treemath.Width(n)); uint32(x) < treemath.Width(e.leaves); x++ {
-		// A parent can stand over blank leaves only in a tree that is not valid.
 		if tier, number, slot := locate(x); e.counts != nil {
 			e.count(e.tiers[tier][number], tier, slot, -1)
 		}
@@ -168,7 +167,8 @@ func (e *Editor) truncate() {
 		e.tiers[tier] = e.tiers[tier][:keep]
 	}
 	// What is left outside of the tree is in the root's page. It must be blank
-	// when the tree extends again.
+	// when the tree extends again, and is not yet where a forged tree has a
+	// parent over blank leaves.
 	tier, number, _ := locate(treemath.Root(n))
 	p := e.writable(tier, number)
 	for slot := range pageNodes {
@@ -176,7 +176,6 @@ func (e *Editor) truncate() {
 			p.set(tier, slot, message.Node{})
 		}
 	}
-	e.firstBlank = min(e.firstBlank, treemath.LeafIndex(n))
 }
 
 // put writes a node.

@@ -3,6 +3,7 @@ package tree_test
 import (
 	"bytes"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"webmls/mls/suite"
@@ -115,6 +116,59 @@ func TestEditorsAreApart(t *testing.T) {
 	if a.LeafCount() != b.LeafCount() && b.Leaf(20) == nil {
 		t.Error("the other editor has changed")
 	}
+}
+
+// Two editors that extend one full tree share what was there before, and only that.
+func TestEditorsExtendApart(t *testing.T) {
+	for n := 1; n <= 1024; n *= 2 {
+		e := tree.New(testSuite, newClient(fastKeys{}).leaf).Edit()
+		for range n - 1 {
+			e.Add(newClient(fastKeys{}).leaf)
+		}
+		full := e.Tree()
+		before := take(full)
+		var wider []snapshot
+		for range 3 {
+			e := full.Edit()
+			e.Add(newClient(fastKeys{}).leaf)
+			wider = append(wider, take(e.Tree()))
+		}
+		for _, s := range wider {
+			sameTree(t, "imported", must(tree.Import(testSuite, s.tree.Export())), s.tree)
+		}
+		if !before.same() {
+			t.Fatalf("the tree of %d has changed", n)
+		}
+	}
+}
+
+// A leaf that comes between others in a list of unmerged leaves. Adds alone do
+// not make such a tree, but it is valid.
+func TestAddBetweenUnmerged(t *testing.T) {
+	g := newGroup(fastKeys{}, rand.New(rand.NewPCG(10, 10)))
+	g.apply(t, commit{adds: 7, path: true})
+	g.apply(t, commit{by: 0, removes: []treemath.LeafIndex{2, 4, 6}, path: true})
+	g.apply(t, commit{by: 0, adds: 3})
+	if p := g.tree.Parent(7); p == nil || len(p.UnmergedLeaves) != 3 {
+		t.Fatalf("root %+v", p)
+	}
+	nodes := copyNodes(g.tree.Export())
+	leaf := nodes[8].Leaf
+	nodes[8].Leaf = nil
+	for x := range nodes {
+		if p := nodes[x].Parent; p != nil {
+			p.UnmergedLeaves = slices.DeleteFunc(p.UnmergedLeaves, func(i treemath.LeafIndex) bool { return i == 4 })
+		}
+	}
+	without := must(tree.Import(testSuite, nodes))
+	if err := without.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	e := without.Edit()
+	if at := e.Add(leaf); at != 4 {
+		t.Fatalf("added at %d", at)
+	}
+	sameTree(t, "with the leaf again", e.Tree(), g.tree)
 }
 
 // Extending and truncating at the sizes where pages and tiers come and go.

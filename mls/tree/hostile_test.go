@@ -145,6 +145,7 @@ func TestValidateRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := newClient(g.k).leaf
+	// The last committer, leaf 7, is below nobody's sibling.
 	for _, c := range []struct {
 		name   string
 		code   mlserr.Code
@@ -156,10 +157,10 @@ func TestValidateRefuses(t *testing.T) {
 		{"L9: encryption key of two leaves", mlserr.EncryptionKeyNotUnique, func(n message.RatchetTree) { n[2].Leaf.EncryptionKey = n[16].Leaf.EncryptionKey }},
 		{"L9: encryption key of a leaf and a parent", mlserr.EncryptionKeyNotUnique, func(n message.RatchetTree) { n[2].Leaf.EncryptionKey = n[7].Parent.EncryptionKey }},
 		{"L9: encryption key of two parents (W11)", mlserr.EncryptionKeyNotUnique, func(n message.RatchetTree) { n[3].Parent.EncryptionKey = n[7].Parent.EncryptionKey }},
-		{"W8: parent hash of a leaf", mlserr.ParentHashInvalid, func(n message.RatchetTree) { n[0].Leaf.ParentHash = suite.Random(32) }},
-		{"W8: short parent hash of a leaf", mlserr.ParentHashInvalid, func(n message.RatchetTree) { n[0].Leaf.ParentHash = n[0].Leaf.ParentHash[:31] }},
-		{"W8: empty parent hash of a leaf", mlserr.ParentHashInvalid, func(n message.RatchetTree) { n[0].Leaf.ParentHash = nil }},
-		{"W8: a leaf that is not of a commit", mlserr.ParentHashInvalid, func(n message.RatchetTree) { n[0].Leaf.Source = message.LeafNodeSourceUpdate }},
+		{"W8: parent hash of a leaf", mlserr.ParentHashInvalid, func(n message.RatchetTree) { n[14].Leaf.ParentHash = suite.Random(32) }},
+		{"W8: short parent hash of a leaf", mlserr.ParentHashInvalid, func(n message.RatchetTree) { n[14].Leaf.ParentHash = n[14].Leaf.ParentHash[:31] }},
+		{"W8: empty parent hash of a leaf", mlserr.ParentHashInvalid, func(n message.RatchetTree) { n[14].Leaf.ParentHash = nil }},
+		{"W8: a leaf that is not of a commit", mlserr.ParentHashInvalid, func(n message.RatchetTree) { n[14].Leaf.Source = message.LeafNodeSourceUpdate }},
 		{"W8: parent hash of a parent", mlserr.ParentHashInvalid, func(n message.RatchetTree) { n[3].Parent.ParentHash = suite.Random(32) }},
 		{"W8: empty parent hash of a parent", mlserr.ParentHashInvalid, func(n message.RatchetTree) { n[3].Parent.ParentHash = nil }},
 		{"W8: parent hash of the topmost parent", mlserr.ParentHashInvalid, func(n message.RatchetTree) { n[7].Parent.ParentHash = suite.Random(32) }},
@@ -397,6 +398,63 @@ type failingSigner struct{ suite.SignatureKey }
 
 func (failingSigner) Sign(context.Context, []byte) ([]byte, error) { return nil, errCancelled }
 
+// recordingKeys keeps the node secrets that it is given.
+type recordingKeys struct {
+	fastKeys
+	nodeSecrets *[][]byte
+}
+
+func (k recordingKeys) DeriveHPKEKeys(ctx context.Context, id suite.ID, ikm [][]byte) ([]suite.HPKEKey, error) {
+	*k.nodeSecrets = append(*k.nodeSecrets, ikm...)
+	return k.fastKeys.DeriveHPKEKeys(ctx, id, ikm)
+}
+
+func TestNodeSecretsAreWiped(t *testing.T) {
+	g := unmergedGroup(t)
+	var secrets [][]byte
+	k := recordingKeys{nodeSecrets: &secrets}
+	e := g.tree.Edit()
+	made := must(e.CreatePath(t.Context(), k, 0, *g.members[0].leaf, g.members[0].signer, groupID))
+	next := e.Tree()
+	path := must(made.Encrypt(t.Context(), k, next, nil, nil))
+	if _, _, err := tree.DecryptPath(t.Context(), k, next, g.members[1].private, 0, path, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if len(secrets) != 8 {
+		t.Fatalf("%d node secrets", len(secrets))
+	}
+	for _, s := range secrets {
+		if !bytes.Equal(s, make([]byte, testSuite.HashSize())) {
+			t.Error("a node secret is not wiped")
+		}
+	}
+}
+
+func TestPrune(t *testing.T) {
+	g := unmergedGroup(t)
+	s := send(t, g)
+	p := g.members[4].private
+	if len(p.Path) != 3 {
+		t.Fatalf("%d keys", len(p.Path))
+	}
+	if same := p.Prune(s.old, s.old); len(same.Path) != 3 {
+		t.Error("a key of the same tree is dropped")
+	}
+	// The path of leaf 0 replaces node 7 alone of 9, 11 and 7.
+	next := p.Prune(s.old, s.next)
+	if len(next.Path) != 2 || next.Path[9] == nil || next.Path[11] == nil || next.Leaf != p.Leaf || next.Self != 4 {
+		t.Errorf("after a path: %v", next.Path)
+	}
+	e := s.next.Edit()
+	e.BlankPath(5)
+	if next = p.Prune(s.next, e.Tree()); len(next.Path) != 0 {
+		t.Errorf("after blanking: %v", next.Path)
+	}
+	if len(p.Path) != 3 {
+		t.Error("the old value has changed")
+	}
+}
+
 func TestDecryptPathRefuses(t *testing.T) {
 	g := unmergedGroup(t)
 	s := send(t, g)
@@ -491,6 +549,71 @@ func TestJoinPrivateRefuses(t *testing.T) {
 		if !errors.Is(err, mlserr.PathKeyMismatch) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A parent that its maker alone is below: no commit makes it, but a member can
+// sign for it, and the tree is valid. The next path blanks it.
+func forgedParent(t testing.TB) (*tree.Tree, *client) {
+	c := newClient(fastKeys{})
+	blank := []byte{1, 0, 0, 0, 1, 0} // LeafNodeHashInput of leaf 1
+	parent := &message.ParentNode{EncryptionKey: suite.Random(32)}
+	var input wire.Writer
+	input.Opaque(parent.EncryptionKey)
+	input.Opaque(nil)
+	input.Opaque(testSuite.Hash(blank))
+	c.leaf.Source, c.leaf.ParentHash = message.LeafNodeSourceCommit, testSuite.Hash(input.Bytes())
+	forged := must(tree.Import(testSuite, message.RatchetTree{{Leaf: c.leaf}, {Parent: parent}, {}, {}, {Leaf: newClient(fastKeys{}).leaf}}))
+	if err := forged.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	return forged, c
+}
+
+func TestForgedParentIsBlanked(t *testing.T) {
+	forged, c := forgedParent(t)
+	key := forged.Parent(1).EncryptionKey
+	e := forged.Edit()
+	made := must(e.CreatePath(t.Context(), fastKeys{}, 0, *c.leaf, c.signer, groupID))
+	created := e.Tree()
+	path := must(made.Encrypt(t.Context(), fastKeys{}, created, nil, nil))
+	e = forged.Edit()
+	if err := e.MergePath(0, path, nil); err != nil {
+		t.Fatal(err)
+	}
+	sameTree(t, "merged", e.Tree(), created)
+	if created.Parent(1) != nil || created.HasEncryptionKey(key) || len(path.Nodes) != 1 {
+		t.Error("a node that is not on the filtered direct path is left")
+	}
+}
+
+// A forged parent over blank leaves goes when the tree is cut, and does not
+// come back when it grows.
+func TestTruncateForgedParent(t *testing.T) {
+	key := suite.Random(32)
+	for _, lookups := range []int{0, 100} {
+		nodes := make(message.RatchetTree, 15)
+		nodes[0].Leaf, nodes[14].Leaf = newClient(fastKeys{}).leaf, newClient(fastKeys{}).leaf
+		nodes[9].Parent = &message.ParentNode{EncryptionKey: key}
+		e := must(tree.Import(testSuite, nodes)).Edit()
+		for range lookups {
+			e.FindSignatureKey(key)
+		}
+		if !e.HasEncryptionKey(key) {
+			t.Error("the parent is not found")
+		}
+		e.Remove(7)
+		if e.LeafCount() != 1 || e.HasEncryptionKey(key) {
+			t.Errorf("cut: %d leaves", e.LeafCount())
+		}
+		for range 7 {
+			e.Add(newClient(fastKeys{}).leaf)
+		}
+		if e.LeafCount() != 8 || e.Parent(9) != nil || e.HasEncryptionKey(key) {
+			t.Error("the parent is back")
+		}
+		grown := e.Tree()
+		sameTree(t, "imported", must(tree.Import(testSuite, grown.Export())), grown)
 	}
 }
 

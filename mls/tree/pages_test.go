@@ -5,9 +5,11 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"webmls/mls/message"
 	"webmls/mls/mlserr"
 	"webmls/mls/tree"
 	"webmls/mls/treemath"
+	"webmls/mls/wire"
 )
 
 // pageStore is a store of pages by name, as the group's store is.
@@ -94,6 +96,11 @@ func TestLoadRefuses(t *testing.T) {
 	g := newGroup(fastKeys{}, rand.New(rand.NewPCG(4, 4)))
 	g.apply(t, commit{adds: 40, path: true})
 	g.apply(t, commit{by: 20, adds: 1, path: true})
+	g.apply(t, commit{by: 40, removes: []treemath.LeafIndex{33}, path: true})
+	g.apply(t, commit{by: 0, adds: 1})
+	if p := g.tree.Parent(79); p == nil || len(p.UnmergedLeaves) != 1 {
+		t.Fatalf("node 79: %+v", p)
+	}
 	good := newPageStore()
 	good.save(t, g.tree, nil)
 	refused := func(what string, leafCount uint32, get func(tree.PageID) ([]byte, bool)) {
@@ -124,4 +131,16 @@ func TestLoadRefuses(t *testing.T) {
 		}
 		refused("long page "+name, 64, with(append(append([]byte{}, data...), 0), true))
 	}
+	refused("a page in place of another, with unmerged leaves of its own", 64, func(id tree.PageID) ([]byte, bool) {
+		if id.Tier == 0 && id.Number == 1 {
+			id.Number = 2
+		}
+		return good.get(id)
+	})
+	leafForParent := wire.NewWriter(4096)
+	for _, n := range []message.Node{{Leaf: g.tree.Leaf(0)}, {Leaf: g.tree.Leaf(1)}, {}} {
+		n.MarshalNode(leafForParent)
+		leafForParent.Raw(g.tree.Hash())
+	}
+	refused("a leaf in place of a parent", 2, func(tree.PageID) ([]byte, bool) { return leafForParent.Bytes(), true })
 }
