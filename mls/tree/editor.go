@@ -153,11 +153,6 @@ func (e *Editor) truncate() {
 		return
 	}
 	e.takeTiers()
-	for x := treemath.NodeIndex(treemath.Width(n)); uint32(x) < treemath.Width(e.leaves); x++ {
-		if tier, number, slot := locate(x); e.counts != nil {
-			e.count(e.tiers[tier][number], tier, slot, -1)
-		}
-	}
 	e.leaves = n
 	clear(e.tiers[tiersFor(n):])
 	e.tiers = e.tiers[:tiersFor(n)]
@@ -235,7 +230,9 @@ func (e *Editor) takeTiers() {
 }
 
 // keyCounts counts the fingerprints of the keys in an editor, so that the
-// usual answer to a search, that there is no such key, needs no search.
+// usual answer to a search, that there is no such key, needs no search. A count
+// may be too high, for a parent of a forged tree that was cut off: then a
+// search decides.
 type keyCounts struct {
 	encryption, signature map[uint64]int
 }

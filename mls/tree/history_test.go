@@ -44,9 +44,9 @@ func TestHistories(t *testing.T) {
 		commits int
 		largest int
 	}{
-		{"small", fastKeys{}, 30, 60, 8},
-		{"medium", fastKeys{}, 6, 80, 40},
-		{"large", fastKeys{}, 1, 40, 700},
+		{"small", fastKeys{}, 20, 50, 8},
+		{"medium", fastKeys{}, 4, 60, 40},
+		{"large", fastKeys{}, 1, 15, 700},
 		{"real keys", softkeys.New(), 1, 15, 12},
 	} {
 		t.Run(run.name, func(t *testing.T) {
