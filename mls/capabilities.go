@@ -109,11 +109,26 @@ func (c *census) accepts(leaf *message.LeafNode) bool {
 	return c.allSupportCredential(leaf.Credential.Type)
 }
 
+// grease returns a random one of the 15 values that mean nothing, in any
+// registry (RFC 9420, Section 13.5).
+func grease() uint16 {
+	n := uint16(suite.Random(1)[0] % 15)
+	return 0x0a0a + 0x1010*n
+}
+
+// isGrease reports whether a value is one of those.
+func isGrease(v uint16) bool {
+	return v&0x0f0f == 0x0a0a && v>>8 == v&0xff && v != 0xfafa
+}
+
 // ownCapabilities are what the leaves of this client list (RFC 9420, Section
-// 7.2). Default types are not listed.
+// 7.2). Default types are not listed. Each list has a GREASE value, so that
+// others keep ignoring what they do not know.
 func ownCapabilities(k suite.Keys, credential message.CredentialType) message.Capabilities {
 	c := message.Capabilities{
 		Versions:    []message.ProtocolVersion{message.MLS10},
+		Extensions:  []message.ExtensionType{message.ExtensionType(grease())},
+		Proposals:   []message.ProposalType{message.ProposalType(grease())},
 		Credentials: []message.CredentialType{message.CredentialBasic, message.CredentialX509},
 	}
 	if !slices.Contains(c.Credentials, credential) {
@@ -124,5 +139,7 @@ func ownCapabilities(k suite.Keys, credential message.CredentialType) message.Ca
 			c.CipherSuites = append(c.CipherSuites, id)
 		}
 	}
+	c.CipherSuites = append(c.CipherSuites, suite.ID(grease()))
+	c.Credentials = append(c.Credentials, message.CredentialType(grease()))
 	return c
 }

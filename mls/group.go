@@ -169,7 +169,7 @@ func (g *Group) Info(ctx context.Context) (info Info, err error) {
 			Status:           s.status,
 			CipherSuite:      s.suite.ID(),
 			HasPendingCommit: s.pending != nil,
-			PendingProposals: len(s.proposals),
+			PendingProposals: len(s.waiting()),
 		}
 		if e := s.epoch; e != nil {
 			info.Epoch = e.context.Epoch
@@ -229,7 +229,7 @@ func (g *Group) viewMember(ctx context.Context, f func(s *state) error) error {
 func (g *Group) Proposals(ctx context.Context) (list []ProposalInfo, err error) {
 	defer atOp(&err, "group.proposals")
 	err = g.view(ctx, func(s *state) error {
-		for _, p := range s.proposals {
+		for _, p := range s.waiting() {
 			list = append(list, *p.info())
 		}
 		return nil

@@ -1,7 +1,6 @@
 package mls
 
 import (
-	"bytes"
 	"context"
 
 	"webmls/mls/framing"
@@ -42,18 +41,15 @@ func (c *Client) JoinExternal(ctx context.Context, identityID, groupInfo []byte,
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := message.Parse(bytes.Clone(groupInfo))
+	info, err := parseGroupInfo(groupInfo)
 	if err != nil {
 		return nil, nil, err
 	}
-	if m.WireFormat != message.WireFormatGroupInfo {
-		return nil, nil, mlserr.New(mlserr.WrongWireFormat, "not a group info")
-	}
-	pending, err := c.createExternalCommit(ctx, identity, m.GroupInfo, &opts)
+	pending, err := c.createExternalCommit(ctx, identity, info, &opts)
 	if err != nil {
 		return nil, nil, err
 	}
-	id := m.GroupInfo.GroupContext.GroupID
+	id := info.GroupContext.GroupID
 	if g, err = c.handle(id); err != nil {
 		return nil, nil, err
 	}

@@ -28,30 +28,11 @@ type JoinOptions struct {
 // nothing; the key package is still there.
 func (c *Client) JoinGroup(ctx context.Context, welcome []byte, opts JoinOptions) (g *Group, err error) {
 	defer atOp(&err, "joinGroup")
-	if len(welcome) > c.limits.MaxMessage || len(opts.RatchetTree) > c.limits.MaxMessage {
-		return nil, mlserr.New(mlserr.TooLarge, "welcome")
+	if len(opts.RatchetTree) > c.limits.MaxMessage {
+		return nil, mlserr.New(mlserr.TooLarge, "ratchet tree")
 	}
-	m, err := message.Parse(bytes.Clone(welcome))
+	j, entry, err := c.openWelcome(ctx, welcome)
 	if err != nil {
-		return nil, err
-	}
-	if m.WireFormat != message.WireFormatWelcome {
-		return nil, mlserr.New(mlserr.WrongWireFormat, "not a welcome")
-	}
-	w := m.Welcome
-	s, err := c.suite(w.CipherSuite)
-	if err != nil {
-		return nil, err
-	}
-	own, entry, err := c.findKeyPackage(ctx, w)
-	if err != nil {
-		return nil, err
-	}
-	if own.suite != s {
-		return nil, mlserr.New(mlserr.KeyPackageMismatch, "W6: cipher suite")
-	}
-	j := &joining{client: c, suite: s, own: own}
-	if err := j.open(ctx, w, entry); err != nil {
 		return nil, err
 	}
 	defer j.wipe()
@@ -64,6 +45,7 @@ func (c *Client) JoinGroup(ctx context.Context, welcome []byte, opts JoinOptions
 		return nil, err
 	}
 	return c.adopt(ctx, st.groupID, st, false, func(change *clientChange) {
+		own := j.own
 		if own.lastResort {
 			return
 		}
@@ -291,11 +273,11 @@ func treeClaims(t *tree.Tree, group *message.GroupContext) ([]Claim, error) {
 // join checks the group and derives its state (W4 to W17).
 func (j *joining) join(ctx context.Context, nodes message.RatchetTree) (*state, error) {
 	c, s, info := j.client, j.suite, &j.info
-	if err := j.checkResumption(ctx); err != nil {
-		return nil, err
-	}
 	t, members, err := c.checkGroupInfo(ctx, s, info, nodes)
 	if err != nil {
+		return nil, err
+	}
+	if err := j.checkResumption(ctx, t); err != nil {
 		return nil, err
 	}
 	self, err := j.ownLeaf(t)
@@ -351,38 +333,4 @@ func (j *joining) ownLeaf(t *tree.Tree) (treemath.LeafIndex, error) {
 		return 0, mlserr.New(mlserr.LeafMismatch, "W12: leaf "+strconv.FormatUint(uint64(self), 10))
 	}
 	return self, nil
-}
-
-// checkResumption is W16: a group that a reinit or branch PSK leads to is at
-// epoch 1 and follows from the old group (RFC 9420, Section 11.2 and 11.3).
-func (j *joining) checkResumption(ctx context.Context) error {
-	for i := range j.secrets.PSKs {
-		id := &j.secrets.PSKs[i]
-		if id.Type != message.PSKResumption || id.Usage == message.ResumptionApplication {
-			continue
-		}
-		group := &j.info.GroupContext
-		if group.Epoch != 1 {
-			return mlserr.New(mlserr.WelcomeInvalid, "W16: epoch")
-		}
-		old, err := j.client.peek(ctx, id.GroupID)
-		if err != nil {
-			return err
-		}
-		if id.Usage == message.ResumptionBranch {
-			if old.suite != j.suite {
-				return mlserr.New(mlserr.WelcomeInvalid, "W16: branch with another cipher suite")
-			}
-			continue
-		}
-		r := old.reinit
-		if r == nil || old.epoch == nil || id.Epoch != old.epoch.context.Epoch {
-			return mlserr.New(mlserr.ReInitInvalid, "W16: the old group was not reinitialized")
-		}
-		if !bytes.Equal(r.GroupID, group.GroupID) || r.Version != group.Version || r.CipherSuite != group.CipherSuite ||
-			!bytes.Equal(wire.Marshal(r.Extensions), wire.Marshal(group.Extensions)) {
-			return mlserr.New(mlserr.ReInitInvalid, "W16: other parameters than proposed")
-		}
-	}
-	return nil
 }

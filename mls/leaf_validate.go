@@ -70,8 +70,14 @@ func checkOwnTypes(leaf *message.LeafNode) error {
 	if !leaf.Capabilities.HasCredential(leaf.Credential.Type) {
 		return mlserr.New(mlserr.CapabilityMissing, "L4: own credential type")
 	}
+	if err := checkCertificateKey(leaf); err != nil {
+		return err
+	}
 	for i := range leaf.Extensions {
 		t := leaf.Extensions[i].Type
+		if isGrease(uint16(t)) {
+			continue // need not be listed (Section 13.5)
+		}
 		if !leaf.Capabilities.HasExtension(t) {
 			return mlserr.New(mlserr.ExtensionNotListed, "L6: type "+strconv.Itoa(int(t)))
 		}

@@ -3,6 +3,7 @@ package mls
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"webmls/mls/framing"
 	"webmls/mls/message"
@@ -64,7 +65,7 @@ func (s *state) maySend() error {
 	if s.status == StatusReadOnly {
 		return mlserr.New(mlserr.GroupReadOnly, "")
 	}
-	if len(s.proposals) > 0 {
+	if len(s.waiting()) > 0 {
 		return mlserr.New(mlserr.PendingProposals, "C17")
 	}
 	return nil
@@ -155,6 +156,30 @@ func (g *Group) Propose(ctx context.Context, opts ProposeOptions) (result *Propo
 		return nil, err
 	}
 	return result, nil
+}
+
+// DropProposal sets a cached proposal aside: no commit of this client takes it
+// along, and it holds up no message. Should another member commit it all the
+// same, that commit is processed. Code: PROPOSAL_UNKNOWN when it is not cached.
+func (g *Group) DropProposal(ctx context.Context, reference []byte) (err error) {
+	defer atOp(&err, "group.dropProposal")
+	return g.transact(ctx, func(l *live) (*outcome, error) {
+		if err := l.exists(); err != nil {
+			return nil, err
+		}
+		next := *l.state
+		next.proposals = slices.Clone(l.state.proposals)
+		for i, p := range next.proposals {
+			if bytes.Equal(p.ref, reference) && !p.dropped {
+				dropped := *p
+				dropped.dropped = true
+				dropped.record = nil
+				next.proposals[i] = &dropped
+				return &outcome{next: &next}, nil
+			}
+		}
+		return nil, mlserr.New(mlserr.ProposalUnknown, "")
+	})
 }
 
 // newProposal builds what the options ask for.

@@ -456,6 +456,7 @@ func (p *cachedProposal) marshal() []byte {
 	w.Opaque(p.ref)
 	p.proposal.Marshal(&w)
 	p.sender.Marshal(&w)
+	w.Optional(p.dropped)
 	w.Optional(p.leafKey != nil)
 	if p.leafKey != nil {
 		writeReference(&w, p.leafKey)
@@ -762,6 +763,7 @@ func (c *Client) loadProposal(ctx context.Context, s *suite.Suite, name string, 
 		p.ref = r.Opaque()
 		p.proposal.Unmarshal(r)
 		p.sender.Unmarshal(r)
+		p.dropped = r.Optional()
 		if r.Optional() {
 			reference = r.Opaque()
 			identityID = r.Opaque()

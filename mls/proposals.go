@@ -19,6 +19,7 @@ type listed struct {
 	sender   message.Sender // who proposed it; for a proposal by value the committer
 	ref      []byte         // nil for a proposal by value
 	cached   *cachedProposal
+	founding bool // the reinit or branch PSK of a group's first commit
 }
 
 // proposalList is the list of a commit, sorted by type as Section 12.3 applies it.
@@ -121,6 +122,7 @@ func (s *state) resolve(c *message.Commit, committer message.Sender) (*proposalL
 // stands already in the list and comes first. known reports whether a PSK is held.
 func (s *state) selectProposals(list *proposalList, known func(*message.PreSharedKeyID) bool) {
 	self := s.epoch.self()
+	waiting := s.waiting()
 	touched := make(map[treemath.LeafIndex]bool)
 	signatureKeys := make(map[string]bool)
 	psks := make(map[string]bool)
@@ -135,7 +137,7 @@ func (s *state) selectProposals(list *proposalList, known func(*message.PreShare
 	}
 	// An extension that not all support would make the commit invalid.
 	extensions := list.newExtensions(s.epoch.context.Extensions)
-	for _, q := range s.proposals {
+	for _, q := range waiting {
 		if p := q.proposal; p.Type == message.ProposalGroupContextExtensions && len(list.extensions) == 0 && checkGroupExtensions(p.Extensions, s.epoch.census) == nil {
 			list.add(&listed{proposal: p, sender: q.sender, ref: q.ref, cached: q})
 			extensions = p.Extensions
@@ -149,21 +151,21 @@ func (s *state) selectProposals(list *proposalList, known func(*message.PreShare
 		list.add(&listed{proposal: q.proposal, sender: q.sender, ref: q.ref, cached: q})
 	}
 	// Removes first: a Remove of a leaf prevails over its Update (Section 12.2).
-	for _, q := range s.proposals {
+	for _, q := range waiting {
 		if p := q.proposal; p.Type == message.ProposalRemove && p.Remove != self && !touched[p.Remove] && s.epoch.tree.Leaf(p.Remove) != nil {
 			touched[p.Remove] = true
 			take(q)
 		}
 	}
 	// Newest Update of a leaf first.
-	for i := len(s.proposals) - 1; i >= 0; i-- {
-		q := s.proposals[i]
+	for i := len(waiting) - 1; i >= 0; i-- {
+		q := waiting[i]
 		if q.proposal.Type == message.ProposalUpdate && q.sender.Leaf != self && !touched[q.sender.Leaf] && fits(q.proposal.Update) {
 			touched[q.sender.Leaf] = true
 			take(q)
 		}
 	}
-	for _, q := range s.proposals {
+	for _, q := range waiting {
 		switch p := q.proposal; p.Type {
 		case message.ProposalAdd:
 			if key := string(p.Add.LeafNode.SignatureKey); !signatureKeys[key] && fits(&p.Add.LeafNode) {
@@ -184,7 +186,7 @@ func (s *state) selectProposals(list *proposalList, known func(*message.PreShare
 	}
 	// A ReInit goes alone; it waits while there is anything else.
 	if list.count == 0 {
-		for _, q := range s.proposals {
+		for _, q := range waiting {
 			if q.proposal.Type == message.ProposalReInit {
 				take(q)
 				return

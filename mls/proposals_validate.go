@@ -102,6 +102,9 @@ func (s *state) validateOne(p *listed, rules *leafRules, checks *leafChecks) err
 	case message.ProposalRemove:
 		return s.validateRemove(p.proposal.Remove)
 	case message.ProposalPSK:
+		if p.founding {
+			return nil
+		}
 		return s.validatePSK(p.proposal.PSK)
 	case message.ProposalReInit:
 		return s.validateReInit(p.proposal.ReInit)

@@ -111,7 +111,19 @@ type cachedProposal struct {
 	leafKey suite.HPKEKey
 	// identity is what this client signs with once that Update is committed.
 	identity *Identity
+	dropped  bool   // set aside by the application: see Group.DropProposal
 	record   []byte // what the store keeps, made once
+}
+
+// waiting returns the cached proposals that are to be committed.
+func (s *state) waiting() []*cachedProposal {
+	var list []*cachedProposal
+	for _, p := range s.proposals {
+		if !p.dropped {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 // pendingCommit is a commit of one's own that the delivery service has not
@@ -121,7 +133,6 @@ type pendingCommit struct {
 	result CommitResult
 	digest []byte
 	next   *staged
-	record []byte // what the store keeps, made once
 }
 
 // staged is what a valid commit leads to, before it is applied.
