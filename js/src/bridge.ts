@@ -1,0 +1,275 @@
+/**
+ * The bridge to the WebAssembly program: the typed twin of wasm/methods.go and
+ * wasm/convert.go. `tests/contract` compares the two; change them together.
+ *
+ * Epochs cross as decimal strings, cipher suites and other code points as
+ * numbers, bytes as `Uint8Array`. What is absent in Go is absent here.
+ */
+
+/** The version of this package and of the WebAssembly program that it works with. */
+export const version = "0.1.0";
+
+/** Bytes that this package made: never shared memory, and the receiver's own. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Methods of the program itself. */
+export interface ProgramMethods {
+  open(args: { store: HostStore; authenticator: HostAuthenticator }): number;
+  close(args: { client: number }): void;
+  peek(args: { message: Uint8Array }): HeaderValue;
+}
+
+/** Methods of an open client. Their arguments hold its number beside what stands here. */
+export interface ClientMethods {
+  createIdentity(args: { suite?: number; credential: CredentialValue }): IdentityValue;
+  identities(args: {}): IdentityValue[];
+  createKeyPackages(args: { identity: Uint8Array; count: number; lifetime?: number; lastResort?: boolean }): Bytes[];
+  keyPackageCount(args: { identity: Uint8Array }): number;
+  createGroup(args: { identity: Uint8Array; id?: Uint8Array; extensions?: ExtensionValue[] }): InfoValue;
+  joinGroup(args: { welcome: Uint8Array; ratchetTree?: Uint8Array }): InfoValue;
+  joinExternal(args: {
+    identity: Uint8Array;
+    groupInfo: Uint8Array;
+    ratchetTree?: Uint8Array;
+    resync?: boolean;
+    psks?: Uint8Array[];
+    authenticatedData?: Uint8Array;
+  }): ExternalValue;
+  groups(args: {}): Bytes[];
+  storePSK(args: { id: Uint8Array; secret: Uint8Array }): void;
+  deletePSK(args: { id: Uint8Array }): void;
+}
+
+/** Methods of a group. Their arguments hold the client's number and the group's id beside what stands here. */
+export interface GroupMethods {
+  "group.delete"(args: {}): void;
+  "group.info"(args: {}): InfoValue;
+  "group.members"(args: {}): MemberValue[];
+  "group.commit"(args: {
+    add?: Uint8Array[];
+    remove?: number[];
+    psks?: Uint8Array[];
+    extensions?: ExtensionValue[];
+    noPath?: boolean;
+    publicMessage?: boolean;
+    noRatchetTree?: boolean;
+    withGroupInfo?: boolean;
+    ignoreProposals?: boolean;
+    authenticatedData?: Uint8Array;
+    identity?: Uint8Array;
+  }): CommitValue;
+  "group.pendingCommit"(args: {}): CommitValue | undefined;
+  "group.applyPendingCommit"(args: {}): EventValue;
+  "group.clearPendingCommit"(args: {}): void;
+  "group.propose"(args: {
+    add?: Uint8Array;
+    remove?: number;
+    update?: boolean;
+    psk?: Uint8Array;
+    extensions?: ExtensionValue[];
+    identity?: Uint8Array;
+    publicMessage?: boolean;
+    authenticatedData?: Uint8Array;
+  }): ProposalResultValue;
+  "group.proposals"(args: {}): ProposalValue[];
+  "group.send"(args: { content: Uint8Array; authenticatedData?: Uint8Array }): Bytes;
+  "group.receive"(args: { message: Uint8Array }): EventValue;
+  "group.inbox"(args: {}): EventValue[];
+  "group.acknowledge"(args: { ids?: number[] }): void;
+  "group.exportSecret"(args: { label: string; context: Uint8Array; length: number }): Bytes;
+  "group.groupInfo"(args: { noRatchetTree?: boolean; noExternalPub?: boolean }): Bytes;
+  "group.ratchetTree"(args: {}): Bytes;
+}
+
+/** All methods. */
+export type Methods = ProgramMethods & ClientMethods & GroupMethods;
+export type Method = keyof Methods;
+/** The methods that go over a connection; `open` and `close` have ways of their own. */
+export type CallMethod = Exclude<Method, "open" | "close">;
+/** What a method takes, all told. */
+export type Args<M extends Method> = Parameters<Methods[M]>[0] &
+  (M extends keyof ClientMethods ? { client: number } : unknown) &
+  (M extends keyof GroupMethods ? { client: number; group: Uint8Array } : unknown);
+/** What a method gives. */
+export type Result<M extends Method> = ReturnType<Methods[M]>;
+
+/** RFC 9420, Section 5.3. `type` is the code point; which of the others is set depends on it. */
+export interface CredentialValue {
+  type: number;
+  identity?: Bytes;
+  certificates?: Bytes[];
+  data?: Bytes;
+}
+
+/** RFC 9420, Section 13.4. */
+export interface ExtensionValue {
+  type: number;
+  data: Bytes;
+}
+
+export interface IdentityValue {
+  id: Bytes;
+  suite: number;
+  credential: CredentialValue;
+  signatureKey: Bytes;
+}
+
+export interface MemberValue {
+  leaf: number;
+  credential: CredentialValue;
+  signatureKey: Bytes;
+  own: boolean;
+}
+
+export interface ClaimValue {
+  group: Bytes;
+  credential: CredentialValue;
+  signatureKey: Bytes;
+  leaf: number;
+  place: string;
+}
+
+export interface InfoValue {
+  group: Bytes;
+  status: string;
+  epoch: string;
+  suite: number;
+  ownLeaf: number;
+  memberCount: number;
+  epochAuthenticator: Bytes;
+  treeHash: Bytes;
+  extensions: ExtensionValue[];
+  hasPendingCommit: boolean;
+  pendingProposals: number;
+}
+
+export interface ExternalValue {
+  info: InfoValue;
+  commit: CommitValue;
+}
+
+export interface CommitValue {
+  commit: Bytes;
+  welcome?: Bytes;
+  groupInfo?: Bytes;
+  epoch: string;
+}
+
+export interface ProposalResultValue {
+  message: Bytes;
+  reference: Bytes;
+}
+
+/** RFC 9420, Section 6: `type` is the code point. */
+export interface SenderValue {
+  type: number;
+  leaf?: number;
+  index?: number;
+}
+
+export interface ProposalValue {
+  reference: Bytes;
+  type: number;
+  sender: SenderValue;
+  credential?: CredentialValue;
+  signatureKey?: Bytes;
+  leaf?: number;
+  extensions?: ExtensionValue[];
+}
+
+export interface ReInitValue {
+  group: Bytes;
+  suite: number;
+  extensions: ExtensionValue[];
+}
+
+export interface UpdateValue {
+  own: boolean;
+  external: boolean;
+  committer?: MemberValue;
+  added: MemberValue[];
+  removed: MemberValue[];
+  updated: MemberValue[];
+  extensionsChanged: boolean;
+  pskCount: number;
+  reInit?: ReInitValue;
+}
+
+export interface EventValue {
+  type: string;
+  group: Bytes;
+  epoch: string;
+  sender?: MemberValue;
+  authenticatedData: Bytes;
+  inboxId?: number;
+  content?: Bytes;
+  proposal?: ProposalValue;
+  update?: UpdateValue;
+}
+
+/** What the outside of a message shows. */
+export interface HeaderValue {
+  wireFormat: number;
+  contentType?: number;
+  group?: Bytes;
+  epoch?: string;
+}
+
+/** What the program is, as its `describe` says. */
+export interface Description {
+  version: string;
+  methods: string[];
+  codes: { code: string; class: string; section: string; text: string }[];
+}
+
+/** Where the program keeps its records. Implemented in host/store.ts. */
+export interface HostStore {
+  /** Returns all records of a scope, and 0 and none for a scope that was never written. */
+  load(scope: string): Promise<StoredScope>;
+  /** Carries out all changes or none; when the promise is fulfilled they are durable. Code: STALE, and those of storage. */
+  commit(changes: StoredChange[]): Promise<void>;
+}
+
+export interface StoredScope {
+  revision: number;
+  names: string[];
+  values: Uint8Array[];
+}
+
+/** A change of one scope, whose revision must be `base` and is `base + 1` afterwards. First all, then some, records are deleted; then others put. */
+export interface StoredChange {
+  scope: string;
+  base: number;
+  deleteAll: boolean;
+  delete: string[];
+  names: string[];
+  values: Uint8Array[];
+}
+
+/** Whom the application trusts. Implemented in mls.ts. */
+export interface HostAuthenticator {
+  /** Returns the index of a claim that is refused, or -1. */
+  authenticate(claims: ClaimValue[]): Promise<number>;
+  /** Returns whether the client of `next` may take the place of the client of `old`. */
+  succeeds(old: ClaimValue, next: ClaimValue): Promise<boolean>;
+}
+
+/** The private keys of the NIST suites. Implemented in host/keys.ts. */
+export interface HostKeys {
+  /** The curves for which everything below works in this browser. */
+  readonly curves: string[];
+  /** Makes a key pair: the scalar, then the uncompressed point. */
+  generate(kind: KeyKind, curve: string): Promise<Bytes>;
+  /** Makes a key of WebCrypto of what `generate` returned. */
+  importKey(kind: KeyKind, curve: string, pair: Bytes): Promise<CryptoKey>;
+  /** Returns r and s, one after the other. */
+  sign(curve: string, key: CryptoKey, message: Bytes): Promise<Bytes>;
+  /** Checks a packed list of point, message, r and s. Returns the lowest index of a bad signature, or -1. */
+  verify(curve: string, packed: Bytes): Promise<number>;
+  /** Returns the x coordinate of the product. */
+  diffieHellman(curve: string, key: CryptoKey, point: Bytes): Promise<Bytes>;
+  /** Returns for each point of a packed list an ephemeral point and the x coordinate of the product, all in a row. */
+  encapsulate(curve: string, packed: Bytes): Promise<Bytes>;
+}
+
+export type KeyKind = "ECDSA" | "ECDH";

@@ -1,0 +1,267 @@
+/**
+ * Connections of a page to a running program: in a worker, or in place. MLS
+ * objects of one page share a connection, and with it the program.
+ */
+import type { Args, CallMethod, HostAuthenticator, Result } from "./bridge.js";
+import { errorOf, errorValue, failure, type ErrorValue, type MLSError } from "./errors.js";
+import { Runtime } from "./runtime.js";
+
+/** Where the program runs. */
+export type Thread = "worker" | "current";
+
+/** A way to a running program. */
+export interface Connection {
+  /** Opens a client of a database and returns its number. */
+  open(database: string, authenticator: HostAuthenticator): Promise<number>;
+  call<M extends CallMethod>(method: M, args: Args<M>): Promise<Result<M>>;
+  /** Closes a client. */
+  close(client: number): Promise<void>;
+  /** Ends the program. */
+  stop(): void;
+  /** Whether the program has ended. */
+  readonly dead: boolean;
+  /** Is called once if the program ends by itself. */
+  onDeath: (() => void) | undefined;
+}
+
+/** From the page to the worker. */
+export type Request =
+  | { kind: "start"; id: number; wasm: string | undefined }
+  | { kind: "open"; id: number; database: string; authenticator: number }
+  | { kind: "call"; id: number; method: CallMethod; args: object }
+  | { kind: "close"; id: number; client: number }
+  | ({ kind: "answer"; id: number } & Outcome);
+
+/** From the worker to the page. */
+export type Response =
+  | ({ kind: "result"; id: number } & Outcome)
+  | { kind: "ask"; id: number; authenticator: number; method: keyof HostAuthenticator; params: unknown[] }
+  | { kind: "died"; error: ErrorValue };
+
+type Outcome = { value: unknown; error?: undefined } | { error: ErrorValue };
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: MLSError): void;
+}
+
+/** A program in a dedicated module worker. */
+export class WorkerConnection implements Connection {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #authenticators = new Map<number, HostAuthenticator>();
+  readonly #clients = new Map<number, number>(); // the authenticator of each client
+  #next = 0;
+  #started = false;
+  #death: MLSError | undefined;
+
+  onDeath: (() => void) | undefined;
+
+  private constructor(worker: Worker) {
+    this.#worker = worker;
+    worker.onmessage = (event: MessageEvent<Response>) => this.#receive(event.data);
+    worker.onmessageerror = () => this.#die("a message of the worker could not be read");
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#die(event.message || "the worker could not be loaded");
+    };
+  }
+
+  /** Starts a worker. Code: INSTANCE_FAILED. */
+  static async start(wasm: string | undefined): Promise<WorkerConnection> {
+    let worker: Worker;
+    try {
+      worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "webmls" });
+    } catch (error) {
+      throw failure("INSTANCE_FAILED", errorValue(error).detail);
+    }
+    const connection = new WorkerConnection(worker);
+    try {
+      await connection.#request({ kind: "start", id: connection.#id(), wasm });
+    } catch (error) {
+      worker.terminate();
+      throw error;
+    }
+    connection.#started = true;
+    return connection;
+  }
+
+  async open(database: string, authenticator: HostAuthenticator): Promise<number> {
+    const id = this.#id();
+    this.#authenticators.set(id, authenticator);
+    try {
+      const client = (await this.#request({ kind: "open", id, database, authenticator: id })) as number;
+      this.#clients.set(client, id);
+      return client;
+    } catch (error) {
+      this.#authenticators.delete(id);
+      throw error;
+    }
+  }
+
+  call<M extends CallMethod>(method: M, args: Args<M>): Promise<Result<M>> {
+    return this.#request({ kind: "call", id: this.#id(), method, args: tight(args) }) as Promise<Result<M>>;
+  }
+
+  async close(client: number): Promise<void> {
+    try {
+      await this.#request({ kind: "close", id: this.#id(), client });
+    } finally {
+      this.#authenticators.delete(this.#clients.get(client) ?? -1);
+      this.#clients.delete(client);
+    }
+  }
+
+  stop(): void {
+    this.onDeath = undefined;
+    this.#die("stopped");
+  }
+
+  get dead(): boolean {
+    return this.#death !== undefined;
+  }
+
+  #id(): number {
+    return ++this.#next;
+  }
+
+  #request(request: Request): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#death) return reject(this.#death);
+      try {
+        this.#worker.postMessage(request);
+      } catch (error) {
+        return reject(failure("INVALID_ARGUMENT", errorValue(error).detail));
+      }
+      this.#waiting.set(request.id, { resolve, reject });
+    });
+  }
+
+  #receive(response: Response): void {
+    switch (response.kind) {
+      case "result": {
+        const waiting = this.#waiting.get(response.id);
+        this.#waiting.delete(response.id);
+        if (response.error) waiting?.reject(errorOf(response.error));
+        else waiting?.resolve(response.value);
+        return;
+      }
+      case "ask":
+        void this.#answer(response.id, response.authenticator, response.method, response.params);
+        return;
+      case "died":
+        this.#die(response.error.detail);
+    }
+  }
+
+  async #answer(id: number, authenticator: number, method: keyof HostAuthenticator, params: unknown[]): Promise<void> {
+    let answer: Request;
+    try {
+      const found = this.#authenticators.get(authenticator);
+      if (!found) throw failure("CLOSED", "");
+      const ask = found[method] as (...params: unknown[]) => Promise<unknown>;
+      answer = { kind: "answer", id, value: await ask.apply(found, params) };
+    } catch (error) {
+      answer = { kind: "answer", id, error: errorValue(error) };
+    }
+    if (!this.#death) this.#worker.postMessage(answer);
+  }
+
+  #die(detail: string): void {
+    if (this.#death) return;
+    this.#death = failure(this.#started ? "INSTANCE_DIED" : "INSTANCE_FAILED", detail);
+    this.#worker.terminate();
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#death);
+    this.#waiting.clear();
+    this.#authenticators.clear();
+    this.onDeath?.();
+  }
+}
+
+/** Cloning a view clones all of the buffer under it: give the worker no more than the view. */
+function tight(args: object): object {
+  const out: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(args)) out[name] = Array.isArray(value) ? value.map(tightBytes) : tightBytes(value);
+  return out;
+}
+
+function tightBytes(value: unknown): unknown {
+  return value instanceof Uint8Array && value.byteLength !== value.buffer.byteLength ? value.slice() : value;
+}
+
+/** A program in this very thread. */
+export class LocalConnection implements Connection {
+  readonly #runtime: Runtime;
+
+  onDeath: (() => void) | undefined;
+
+  private constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+    runtime.onDeath = () => this.onDeath?.();
+  }
+
+  /** Starts the program. Where dynamic imports are not allowed, as in a service worker, `webmls/wasm_exec.js` must have been imported. Code: INSTANCE_FAILED. */
+  static async start(wasm: string | undefined): Promise<LocalConnection> {
+    if (!("Go" in globalThis)) {
+      try {
+        // @ts-ignore: it has no types, and comes when the package is built.
+        await import("./wasm_exec.js");
+      } catch (error) {
+        throw failure("INSTANCE_FAILED", errorValue(error).detail);
+      }
+    }
+    return new LocalConnection(await Runtime.start(wasm ?? new URL("./webmls.wasm", import.meta.url).href));
+  }
+
+  open(database: string, authenticator: HostAuthenticator): Promise<number> {
+    return this.#runtime.open(database, authenticator);
+  }
+
+  call<M extends CallMethod>(method: M, args: Args<M>): Promise<Result<M>> {
+    return this.#runtime.call(method, args);
+  }
+
+  close(client: number): Promise<void> {
+    return this.#runtime.close(client);
+  }
+
+  stop(): void {
+    this.onDeath = undefined;
+    this.#runtime.stop();
+  }
+
+  get dead(): boolean {
+    return this.#runtime.dead;
+  }
+}
+
+interface Shared {
+  connection: Promise<Connection>;
+  users: number;
+}
+
+const shared = new Map<string, Shared>();
+
+/** Gives the connection of this page to a program of a kind, and starts it when there is none. Each must be released once. */
+export async function acquire(thread: Thread, wasm: string | undefined): Promise<{ connection: Connection; release(): void }> {
+  const key = `${thread} ${wasm ?? ""}`;
+  const entry = shared.get(key) ?? { connection: (thread === "worker" ? WorkerConnection : LocalConnection).start(wasm), users: 0 };
+  const forget = () => {
+    if (shared.get(key) === entry) shared.delete(key);
+  };
+  shared.set(key, entry);
+  entry.users++;
+  try {
+    const connection = await entry.connection;
+    connection.onDeath = forget;
+    const release = () => {
+      if (--entry.users > 0) return;
+      forget();
+      connection.stop();
+    };
+    return { connection, release };
+  } catch (error) {
+    forget();
+    throw error;
+  }
+}

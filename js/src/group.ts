@@ -1,0 +1,276 @@
+/** Groups. */
+import type { Bytes, GroupMethods, Result } from "./bridge.js";
+import * as decode from "./decode.js";
+import { Emitter, type EventMap } from "./events.js";
+import type {
+  ApplicationEvent,
+  CipherSuite,
+  CommitContents,
+  CommitOptions,
+  CommitResult,
+  GroupState,
+  GroupUpdateEvent,
+  Identity,
+  Member,
+  Proposal,
+  ProposalContents,
+  ProposalResult,
+  ReceivedEvent,
+} from "./types.js";
+
+/** What a group asks its client to do. @internal */
+export interface GroupClient {
+  call<M extends keyof GroupMethods>(method: M, args: () => object): Promise<Result<M>>;
+  /** Tells the listeners of the client. */
+  emit<K extends keyof EventMap>(type: K, event: EventMap[K], group: Group): void;
+}
+
+/**
+ * A group (RFC 9420, Sections 11 and 12), as {@link MLS.createGroup},
+ * {@link MLS.joinGroup} and {@link MLS.group} give it. Operations on one group
+ * are carried out one after the other, in the order in which they were called;
+ * each is stored when its promise is fulfilled, and has changed nothing when it
+ * is rejected. There is one object for a group, with nothing to close.
+ *
+ * Every method may reject with StateError (GROUP_NOT_FOUND, CLOSED,
+ * INVALID_ARGUMENT), StorageError and InternalError; what else, it says.
+ */
+export class Group extends Emitter {
+  readonly #client: GroupClient;
+  #epoch: bigint;
+
+  /** The group's id. */
+  readonly id: Bytes;
+  /** The group's cipher suite. */
+  readonly suite: CipherSuite;
+
+  private constructor(client: GroupClient, state: GroupState) {
+    super();
+    this.#client = client;
+    this.#epoch = state.epoch;
+    this.id = state.groupId;
+    this.suite = state.suite;
+  }
+
+  /** Makes the object of a group. @internal */
+  static of(client: GroupClient, state: GroupState): Group {
+    return new Group(client, state);
+  }
+
+  /** The epoch after the last operation of this object. {@link info} asks for what is stored. */
+  get epoch(): bigint {
+    return this.#epoch;
+  }
+
+  /** What the group is now. */
+  async info(): Promise<GroupState> {
+    const state = decode.state(await this.#call("group.info"));
+    this.refresh(state);
+    return state;
+  }
+
+  /** Keeps what was learned. @internal */
+  refresh(state: GroupState): void {
+    this.#epoch = state.epoch;
+  }
+
+  /** The members, by leaf. */
+  async members(): Promise<Member[]> {
+    return (await this.#call("group.members")).map(decode.member);
+  }
+
+  /**
+   * Creates a commit that adds the owners of key packages, all at once (RFC
+   * 9420, Section 12.1.1). See {@link commit}.
+   */
+  add(keyPackages: Uint8Array | readonly Uint8Array[], options: CommitOptions = {}): Promise<CommitResult> {
+    return this.commit({ ...options, add: isList(keyPackages) ? keyPackages : [keyPackages] });
+  }
+
+  /**
+   * Creates a commit that removes members (RFC 9420, Section 12.1.3). One
+   * cannot remove oneself: propose it. See {@link commit}.
+   */
+  remove(members: Member | number | readonly (Member | number)[], options: CommitOptions = {}): Promise<CommitResult> {
+    return this.commit({ ...options, remove: isList(members) ? members : [members] });
+  }
+
+  /**
+   * Creates a commit that changes no one but gives this client fresh keys, so
+   * that whoever learned the old ones is shut out. See {@link commit}.
+   */
+  update(options: CommitOptions = {}): Promise<CommitResult> {
+    return this.commit(options);
+  }
+
+  /**
+   * Creates a commit (RFC 9420, Section 12.4.1) of what is given and of the
+   * proposals received in this epoch. The group does not change before the
+   * commit is applied: send it to the delivery service, and when that has
+   * accepted it call {@link applyPendingCommit}, or let {@link receive} have it
+   * back; then send the Welcome. When another commit came first, receive that
+   * one; this one is dropped then.
+   *
+   * Rejects with PENDING_COMMIT, NOT_A_MEMBER, GROUP_READ_ONLY (StateError), and
+   * with a RejectedError when a proposal or key package breaks a rule or is
+   * refused by `authenticate`.
+   */
+  async commit(contents: CommitContents = {}): Promise<CommitResult> {
+    const result = await this.#call("group.commit", () => {
+      const { add, remove, psks, extensions, identity, ...options } = contents;
+      return {
+        ...options,
+        ...given("add", add && [...add]),
+        ...given("remove", remove?.map(leafOf)),
+        ...given("psks", psks && [...psks]),
+        ...given("extensions", extensions?.map(decode.extensionValue)),
+        ...given("identity", identity && idOf(identity)),
+      };
+    });
+    return decode.commit(result);
+  }
+
+  /** The commit that was created and neither applied nor cleared, to send it again; undefined when there is none. */
+  async pendingCommit(): Promise<CommitResult | undefined> {
+    const result = await this.#call("group.pendingCommit");
+    return result && decode.commit(result);
+  }
+
+  /** Makes the pending commit the group's state: the delivery service has accepted it. Rejects with NO_PENDING_COMMIT (StateError). */
+  async applyPendingCommit(): Promise<GroupUpdateEvent> {
+    return this.#happened(decode.event(await this.#call("group.applyPendingCommit"))) as GroupUpdateEvent;
+  }
+
+  /** Drops the pending commit: the delivery service has refused it. Rejects with NO_PENDING_COMMIT (StateError). */
+  async clearPendingCommit(): Promise<void> {
+    await this.#call("group.clearPendingCommit");
+  }
+
+  /**
+   * Creates a proposal, which takes effect when somebody commits it (RFC 9420,
+   * Section 12.1). Rejects as {@link commit} does.
+   */
+  async propose(contents: ProposalContents): Promise<ProposalResult> {
+    return this.#call("group.propose", () => {
+      const { remove, extensions, identity, ...rest } = contents;
+      return {
+        ...rest,
+        ...given("remove", remove === undefined ? undefined : leafOf(remove)),
+        ...given("extensions", extensions?.map(decode.extensionValue)),
+        ...given("identity", identity && idOf(identity)),
+      };
+    });
+  }
+
+  /** The proposals of this epoch that wait for a commit. */
+  async proposals(): Promise<Proposal[]> {
+    return (await this.#call("group.proposals")).map(decode.proposal);
+  }
+
+  /**
+   * Encrypts application data for the group (RFC 9420, Section 15), a string as
+   * UTF-8, and returns the MLSMessage for the delivery service. Its key is used
+   * up, in the store too, before the promise is fulfilled. `authenticatedData`
+   * travels readable to all.
+   *
+   * Rejects with PENDING_PROPOSALS, NOT_A_MEMBER, GROUP_READ_ONLY and
+   * GENERATIONS_SPENT (StateError).
+   */
+  send(content: string | Uint8Array, options: { authenticatedData?: Uint8Array } = {}): Promise<Bytes> {
+    return this.#call("group.send", () => ({ ...options, content: decode.utf8(content) }));
+  }
+
+  /**
+   * Processes a message for the group from the delivery service and says what
+   * it was. What it did is stored when the promise is fulfilled: application
+   * data stays in the inbox until {@link acknowledge}.
+   *
+   * Rejects with MalformedError (drop the message), RejectedError (drop and
+   * report it), EpochError: EPOCH_AHEAD (catch up, then try again), EPOCH_BEHIND
+   * and ALREADY_PROCESSED (ignore it), PROPOSAL_UNKNOWN (a proposal is missing).
+   */
+  async receive(message: Uint8Array): Promise<ReceivedEvent> {
+    return this.#happened(decode.event(await this.#call("group.receive", () => ({ message }))));
+  }
+
+  /** The application data that was received and not yet acknowledged, oldest first. */
+  async inbox(): Promise<ApplicationEvent[]> {
+    return (await this.#call("group.inbox")).map(decode.event) as ApplicationEvent[];
+  }
+
+  /** Takes messages out of the inbox: the application has them where it wants them. */
+  async acknowledge(messages: number | ApplicationEvent | readonly (number | ApplicationEvent)[]): Promise<void> {
+    await this.#call("group.acknowledge", () => {
+      const list = isList(messages) ? messages : [messages];
+      return { ids: list.map((m) => (typeof m === "number" ? m : m.inboxId)) };
+    });
+  }
+
+  /**
+   * Derives a secret of `length` bytes that all members of this epoch, and
+   * nobody else, can derive (RFC 9420, Section 8.5).
+   */
+  exportSecret(label: string, context: string | Uint8Array, length: number): Promise<Bytes> {
+    return this.#call("group.exportSecret", () => ({ label, context: decode.utf8(context), length }));
+  }
+
+  /** A signed GroupInfo of this epoch, an MLSMessage, with which others can join (RFC 9420, Section 12.4.3.2). */
+  groupInfo(options: { noRatchetTree?: boolean; noExternalPub?: boolean } = {}): Promise<Bytes> {
+    return this.#call("group.groupInfo", () => options);
+  }
+
+  /** The ratchet tree of this epoch, for those who join without it (RFC 9420, Section 12.4.3.3). */
+  ratchetTree(): Promise<Bytes> {
+    return this.#call("group.ratchetTree");
+  }
+
+  /** Forgets the group, with its secrets and its inbox. It tells the other members nothing. */
+  async delete(): Promise<void> {
+    await this.#call("group.delete");
+  }
+
+  #call<M extends keyof GroupMethods>(method: M, args?: () => Parameters<GroupMethods[M]>[0]): Promise<Result<M>> {
+    return this.#client.call(method, () => ({ ...args?.(), group: this.id }));
+  }
+
+  /** Keeps the epoch, and tells the listeners, of the group and then of the client. */
+  #happened(event: ReceivedEvent): ReceivedEvent {
+    switch (event.type) {
+      case "application":
+        this.#tell("message", event);
+        break;
+      case "proposal":
+        this.#tell("proposal", event);
+        break;
+      case "group-update":
+      case "removed":
+        this.#epoch = event.epoch;
+        if (event.type === "removed") this.#tell("removed", event);
+        else this.#tell("group-update", event);
+    }
+    return event;
+  }
+
+  #tell<K extends keyof EventMap>(type: K, event: EventMap[K]): void {
+    this.emit(type, event, this);
+    this.#client.emit(type, event, this);
+  }
+}
+
+function isList<T>(value: T | readonly T[]): value is readonly T[] {
+  return Array.isArray(value);
+}
+
+/** The id of an identity. */
+export function idOf(identity: Identity | Uint8Array): Uint8Array {
+  return identity instanceof Uint8Array ? identity : identity?.id;
+}
+
+function leafOf(member: Member | number): number {
+  return typeof member === "number" ? member : member.leaf;
+}
+
+/** An object with a property, or without it when the value is undefined. */
+function given<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [name]: value } as { [P in K]: V });
+}

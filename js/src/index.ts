@@ -1,0 +1,24 @@
+/**
+ * WebMLS: end-to-end encrypted groups for web apps. Messaging Layer Security,
+ * RFC 9420, with the names of the draft MLS Web API.
+ *
+ * @packageDocumentation
+ */
+export { MLS } from "./mls.js";
+export { Group } from "./group.js";
+export type { EventMap, Listener } from "./events.js";
+export {
+  EpochError,
+  InternalError,
+  MalformedError,
+  MLSError,
+  RejectedError,
+  StateError,
+  StorageError,
+  UnsupportedError,
+} from "./errors.js";
+export type { ErrorCode } from "./errors.js";
+export type { Thread } from "./connection.js";
+export type { Bytes } from "./bridge.js";
+export { version } from "./bridge.js";
+export type * from "./types.js";

@@ -1,0 +1,286 @@
+/** Clients. */
+import type { Args, Bytes, CallMethod, HostAuthenticator, Result } from "./bridge.js";
+import { acquire, type Connection } from "./connection.js";
+import * as decode from "./decode.js";
+import { describe, failure, MLSError } from "./errors.js";
+import { Emitter } from "./events.js";
+import { Group, idOf, type GroupClient } from "./group.js";
+import type {
+  CipherSuite,
+  CommitResult,
+  CreateGroupOptions,
+  CredentialInput,
+  GroupState,
+  Identity,
+  JoinExternalOptions,
+  JoinOptions,
+  KeyPackageOptions,
+  MessageHeader,
+  OpenOptions,
+} from "./types.js";
+
+/** A client of a connection. */
+interface Session {
+  connection: Connection;
+  client: number;
+  release(): void;
+}
+
+/**
+ * A client: one device of one user, with its identities, key packages and
+ * groups, in one IndexedDB database.
+ *
+ * ```ts
+ * const mls = await MLS.open({ database: "alice", authenticate });
+ * const alice = await mls.createIdentity("alice@example.com");
+ * const group = await mls.createGroup(alice);
+ * ```
+ *
+ * Every method may reject with StateError (CLOSED, INVALID_ARGUMENT),
+ * StorageError and InternalError; what else, it says. When the program behind it
+ * ends, all that is pending rejects with INSTANCE_DIED; the next call starts
+ * another on the stored state, where nothing is lost.
+ */
+export class MLS extends Emitter {
+  readonly #options: OpenOptions;
+  readonly #authenticator: HostAuthenticator;
+  readonly #groups = new Map<string, Group>();
+  readonly #groupClient: GroupClient;
+  #session: Session | undefined;
+  #opening: Promise<Session> | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: OpenOptions) {
+    super();
+    this.#options = { ...options };
+    this.#authenticator = authenticator(options);
+    this.#groupClient = {
+      call: (method, args) => this.#call(method, args as () => never),
+      emit: (type, event, group) => this.emit(type, event, group),
+    };
+  }
+
+  /**
+   * Opens a database, and makes it when there is none.
+   *
+   * Rejects with StorageError: STORE_UNAVAILABLE (no IndexedDB, as in some
+   * private windows), STORE_BLOCKED, STORE_QUOTA, STATE_VERSION (made by a newer
+   * version), STATE_CORRUPT; and with InternalError INSTANCE_FAILED when the
+   * worker or the WebAssembly binary cannot be loaded.
+   */
+  static async open(options: OpenOptions): Promise<MLS> {
+    if (typeof options?.database !== "string") throw failure("INVALID_ARGUMENT", "database: want a string", "open");
+    if (typeof options.authenticate !== "function") throw failure("INVALID_ARGUMENT", "authenticate: want a function", "open");
+    const mls = new MLS(options);
+    await mls.#open();
+    return mls;
+  }
+
+  /**
+   * Makes an identity: a signature key for a cipher suite (1 by default), under
+   * a credential. A string is a basic credential in UTF-8. Rejects with
+   * UnsupportedError (UNSUPPORTED_CIPHER_SUITE).
+   */
+  async createIdentity(credential: CredentialInput, options: { suite?: CipherSuite } = {}): Promise<Identity> {
+    return decode.identity(await this.#call("createIdentity", () => ({ ...options, credential: decode.credentialValue(credential) })));
+  }
+
+  /** The identities in this database. */
+  async identities(): Promise<Identity[]> {
+    return (await this.#call("identities", () => ({}))).map(decode.identity);
+  }
+
+  /**
+   * Makes `count` key packages, at most 1,000 at once (RFC 9420, Section 10),
+   * each an MLSMessage with which one other can add this client to one group.
+   * Rejects with IDENTITY_NOT_FOUND (StateError).
+   */
+  createKeyPackages(identity: Identity | Uint8Array, count: number, options: KeyPackageOptions = {}): Promise<Bytes[]> {
+    return this.#call("createKeyPackages", () => ({ ...options, identity: idOf(identity), count }));
+  }
+
+  /** Makes one key package. See {@link createKeyPackages}. */
+  async createKeyPackage(identity: Identity | Uint8Array, options: KeyPackageOptions = {}): Promise<Bytes> {
+    return (await this.createKeyPackages(identity, 1, options))[0]!;
+  }
+
+  /** How many key packages of an identity are unused and in time. */
+  keyPackageCount(identity: Identity | Uint8Array): Promise<number> {
+    return this.#call("keyPackageCount", () => ({ identity: idOf(identity) }));
+  }
+
+  /**
+   * Makes a group with this client as its only member (RFC 9420, Section 11).
+   * Rejects with IDENTITY_NOT_FOUND and GROUP_EXISTS (StateError).
+   */
+  async createGroup(identity: Identity | Uint8Array, options: CreateGroupOptions = {}): Promise<Group> {
+    const info = await this.#call("createGroup", () => {
+      const { extensions, ...rest } = options;
+      return { ...rest, identity: idOf(identity), ...(extensions && { extensions: extensions.map(decode.extensionValue) }) };
+    });
+    return this.#group(decode.state(info));
+  }
+
+  /**
+   * Joins a group by a Welcome (RFC 9420, Section 12.4.3.1), which uses up the
+   * key package that it is for. `authenticate` is asked about every member.
+   *
+   * Rejects with NO_MATCHING_KEY_PACKAGE, GROUP_EXISTS, TREE_MISSING (StateError),
+   * MalformedError and RejectedError.
+   */
+  async joinGroup(welcome: Uint8Array, options: JoinOptions = {}): Promise<Group> {
+    return this.#group(decode.state(await this.#call("joinGroup", () => ({ ...options, welcome }))));
+  }
+
+  /**
+   * Joins a group by a commit of one's own (RFC 9420, Section 12.4.3.2), given a
+   * GroupInfo of a member. This client is a member when the delivery service has
+   * accepted the commit: call {@link Group.applyPendingCommit} then, or let
+   * {@link Group.receive} have it back.
+   *
+   * Rejects with GROUP_EXISTS, TREE_MISSING (StateError), MalformedError and
+   * RejectedError.
+   */
+  async joinExternal(
+    identity: Identity | Uint8Array,
+    groupInfo: Uint8Array,
+    options: JoinExternalOptions = {},
+  ): Promise<CommitResult & { readonly group: Group }> {
+    const { info, commit } = await this.#call("joinExternal", () => {
+      const { psks, ...rest } = options;
+      return { ...rest, identity: idOf(identity), groupInfo, ...(psks && { psks: [...psks] }) };
+    });
+    return { group: this.#group(decode.state(info)), ...decode.commit(commit) };
+  }
+
+  /** The ids of the groups in this database. */
+  groups(): Promise<Bytes[]> {
+    return this.#call("groups", () => ({}));
+  }
+
+  /** A group in this database. Rejects with GROUP_NOT_FOUND (StateError). */
+  async group(id: Uint8Array): Promise<Group> {
+    return this.#group(decode.state(await this.#call("group.info", () => ({ group: id }))));
+  }
+
+  /** Forgets a group, with its secrets and its inbox. It tells the other members nothing. Rejects with GROUP_NOT_FOUND (StateError). */
+  async deleteGroup(group: Group | Uint8Array): Promise<void> {
+    await this.#call("group.delete", () => ({ group: group instanceof Group ? group.id : group }));
+  }
+
+  /** Keeps an external pre-shared key under an id (RFC 9420, Section 8.4). All members must hold it before it is committed. */
+  async storePSK(id: string | Uint8Array, secret: Uint8Array): Promise<void> {
+    await this.#call("storePSK", () => ({ id: decode.utf8(id), secret }));
+  }
+
+  /** Forgets an external pre-shared key. */
+  async deletePSK(id: string | Uint8Array): Promise<void> {
+    await this.#call("deletePSK", () => ({ id: decode.utf8(id) }));
+  }
+
+  /** Reads what the outside of a message shows: which group and epoch it is for. Rejects with MalformedError. */
+  async peek(message: Uint8Array): Promise<MessageHeader> {
+    return decode.header(await this.#call("peek", () => ({ message })));
+  }
+
+  /**
+   * Ends the client, when what it is doing is done; the last one of a page ends
+   * the worker. What is called later rejects with CLOSED. The database stays.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const session = this.#session ?? (await this.#opening?.catch(() => undefined));
+    if (!session) return;
+    try {
+      if (!session.connection.dead) await session.connection.close(session.client);
+    } finally {
+      session.release();
+    }
+  }
+
+  /** One object for a group, whatever gave it. */
+  #group(state: GroupState): Group {
+    const key = String(state.groupId);
+    const group = this.#groups.get(key) ?? Group.of(this.#groupClient, state);
+    this.#groups.set(key, group);
+    group.refresh(state);
+    return group;
+  }
+
+  #open(): Promise<Session> {
+    this.#session = undefined;
+    this.#opening ??= this.#connect().then(
+      (session) => {
+        this.#opening = undefined;
+        this.#session = session;
+        return session;
+      },
+      (error: unknown) => {
+        this.#opening = undefined;
+        throw error;
+      },
+    );
+    return this.#opening;
+  }
+
+  async #connect(): Promise<Session> {
+    const { database, thread = "worker", wasm } = this.#options;
+    const url = wasm === undefined ? undefined : new URL(wasm, location.href).href;
+    const { connection, release } = await acquire(thread, url);
+    try {
+      return { connection, release, client: await connection.open(database, this.#authenticator) };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /**
+   * Calls a method: at once, so that calls keep their order and the caller may
+   * change its bytes afterwards; or after opening again, where the program has
+   * died. What the making of the arguments throws is INVALID_ARGUMENT.
+   */
+  async #call<M extends CallMethod>(method: M, make: () => Omit<Args<M>, "client">): Promise<Result<M>> {
+    if (this.#closing) throw failure("CLOSED", "", method);
+    let args: Omit<Args<M>, "client">;
+    try {
+      args = make();
+    } catch (error) {
+      throw failure("INVALID_ARGUMENT", describe(error), method);
+    }
+    const session = this.#session;
+    const { connection, client } = session && !session.connection.dead ? session : await this.#open();
+    return connection.call(method, { ...args, client } as unknown as Args<M>);
+  }
+}
+
+// Where the language has it: `await using mls = await MLS.open(...)`.
+export interface MLS extends AsyncDisposable {}
+if (Symbol.asyncDispose) MLS.prototype[Symbol.asyncDispose] = MLS.prototype.close;
+
+/** The application's functions as the program asks them. */
+function authenticator(options: OpenOptions): HostAuthenticator {
+  const { authenticate, succeeds = () => false } = options;
+  return {
+    async authenticate(claims) {
+      const answers = await asked(Promise.all(claims.map(async (claim) => (await authenticate(decode.claim(claim))) === true)));
+      return answers.indexOf(false);
+    },
+    async succeeds(old, next) {
+      return asked((async () => (await succeeds(decode.claim(old), decode.claim(next))) === true)());
+    },
+  };
+}
+
+/** Makes what the application throws AUTHENTICATOR_FAILED. */
+async function asked<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw failure("AUTHENTICATOR_FAILED", error instanceof MLSError ? error.message : describe(error));
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * The WebAssembly program: loads it, runs it, and is its host. It lives where
+ * the program runs: in the worker, or in the page with `thread: "current"`.
+ */
+import type { Args, CallMethod, Description, HostAuthenticator, HostKeys, Result } from "./bridge.js";
+import { version } from "./bridge.js";
+import { describe, errorOf, failure, type ErrorValue, type MLSError } from "./errors.js";
+import { openKeys } from "./host/keys.js";
+import { DatabaseStore } from "./host/store.js";
+
+/** What the program hands over when it is ready. */
+interface Program {
+  call(method: string, args: object): Promise<unknown>;
+  describe(): Description;
+  settle(id: number, fulfilled: boolean, value: unknown): void;
+  stop(): void;
+}
+
+interface Deferred {
+  promise: Promise<unknown>;
+  resolve(value: unknown): void;
+  reject(error: ErrorValue | MLSError): void;
+}
+
+/** What the program is handed: wasm/main.go and wasm/promise.go use it. */
+interface Host {
+  ready(program: Program): void;
+  /** Makes a promise for the program to settle. */
+  defer(): Deferred;
+  /** Has the program told how a promise ends. */
+  then(promise: Promise<unknown>, id: number): void;
+  keys: HostKeys;
+}
+
+/** Where the program finds its host while it starts. */
+const hostSymbol = Symbol.for("webmls.host");
+
+/** A running program. */
+export class Runtime {
+  readonly #program: Program;
+  readonly #stores = new Map<number, DatabaseStore>();
+  readonly #waiting: Set<Deferred>;
+  #death: MLSError | undefined;
+  #stopped = false;
+
+  /** Is called once if the program ends without having been stopped. */
+  onDeath: ((error: MLSError) => void) | undefined;
+
+  private constructor(program: Program, waiting: Set<Deferred>) {
+    this.#program = program;
+    this.#waiting = waiting;
+  }
+
+  /** Loads the program and starts it. Code: INSTANCE_FAILED. */
+  static async start(wasm: string): Promise<Runtime> {
+    try {
+      const go = new Go();
+      const [instance, keys] = await Promise.all([instantiate(wasm, go.importObject), openKeys()]);
+      return Runtime.#run(go, instance, keys);
+    } catch (error) {
+      throw failure("INSTANCE_FAILED", describe(error));
+    }
+  }
+
+  static #run(go: Go, instance: WebAssembly.Instance, keys: HostKeys): Runtime {
+    let runtime: Runtime | undefined;
+    const waiting = new Set<Deferred>();
+    const host: Host = {
+      ready: (program) => (runtime = new Runtime(program, waiting)),
+      defer: () => defer(waiting),
+      then: (promise, id) => {
+        const settle = (fulfilled: boolean) => (value: unknown) =>
+          runtime!.#enter(() => runtime!.#program.settle(id, fulfilled, value));
+        promise.then(settle(true), settle(false));
+      },
+      keys,
+    };
+    // The program takes its host before run returns, so that the property is
+    // gone before anything else on the page can see it.
+    const global = globalThis as { [hostSymbol]?: Host };
+    global[hostSymbol] = host;
+    const ended = go.run(instance);
+    delete global[hostSymbol];
+    ended.catch(() => {}); // where it matters, it is heard below
+    if (!runtime) throw new Error("the program did not start");
+    const found = runtime.#program.describe();
+    if (found.version !== version) {
+      throw new Error(`${version} of this package was given version ${found.version} of the WebAssembly program`);
+    }
+    ended.then(
+      () => runtime!.#die("the program ended"),
+      (error: unknown) => runtime!.#die(describe(error)),
+    );
+    return runtime;
+  }
+
+  /** Opens a client of a database and returns its number. Codes: those of storage. */
+  async open(database: string, authenticator: HostAuthenticator): Promise<number> {
+    const store = await DatabaseStore.open(database);
+    try {
+      const client = (await this.#call("open", { store, authenticator })) as number;
+      this.#stores.set(client, store);
+      return client;
+    } catch (error) {
+      store.close();
+      throw error;
+    }
+  }
+
+  /** Calls a method of the program. */
+  call<M extends CallMethod>(method: M, args: Args<M>): Promise<Result<M>> {
+    return this.#call(method, args) as Promise<Result<M>>;
+  }
+
+  /** Closes a client, when what it is doing is done, and then its database. */
+  async close(client: number): Promise<void> {
+    try {
+      await this.#call("close", { client });
+    } finally {
+      this.#stores.get(client)?.close();
+      this.#stores.delete(client);
+    }
+  }
+
+  /** Whether the program has ended, or is about to. */
+  get dead(): boolean {
+    return this.#stopped || this.#death !== undefined;
+  }
+
+  /** Ends the program. All clients must be closed. */
+  stop(): void {
+    this.#stopped = true;
+    if (!this.#death) this.#program.stop();
+  }
+
+  async #call(method: string, args: object): Promise<unknown> {
+    const promise = this.#enter(() => this.#program.call(method, args));
+    if (!promise) throw this.#death;
+    try {
+      return await promise;
+    } catch (error) {
+      throw error instanceof Error ? error : errorOf(error as ErrorValue);
+    }
+  }
+
+  /** Enters the program. What it throws there, a trap, is its end. */
+  #enter<T>(f: () => T): T | undefined {
+    if (this.#death) return undefined;
+    try {
+      return f();
+    } catch (error) {
+      this.#die(describe(error));
+      return undefined;
+    }
+  }
+
+  #die(detail: string): void {
+    if (this.#death) return;
+    this.#death = failure("INSTANCE_DIED", detail);
+    for (const deferred of this.#waiting) deferred.reject(this.#death);
+    this.#waiting.clear();
+    for (const store of this.#stores.values()) store.close();
+    this.#stores.clear();
+    if (!this.#stopped) this.onDeath?.(this.#death);
+  }
+}
+
+function defer(waiting: Set<Deferred>): Deferred {
+  const deferred = {} as Deferred;
+  deferred.promise = new Promise((resolve, reject) => {
+    deferred.resolve = (value) => {
+      waiting.delete(deferred);
+      resolve(value);
+    };
+    deferred.reject = (error) => {
+      waiting.delete(deferred);
+      reject(error);
+    };
+  });
+  waiting.add(deferred);
+  return deferred;
+}
+
+/** Compiles while it loads, where the server says that it is WebAssembly; after it has loaded, where it does not. */
+async function instantiate(wasm: string, imports: WebAssembly.Imports): Promise<WebAssembly.Instance> {
+  const response = await fetch(wasm, { credentials: "same-origin" });
+  if (!response.ok) throw new Error(`${wasm}: HTTP status ${response.status}`);
+  const type = response.headers.get("Content-Type")?.split(";")[0]?.trim().toLowerCase();
+  if (type === "application/wasm" && typeof WebAssembly.instantiateStreaming === "function") {
+    return (await WebAssembly.instantiateStreaming(response, imports)).instance;
+  }
+  return (await WebAssembly.instantiate(await response.arrayBuffer(), imports)).instance;
+}

@@ -1,0 +1,75 @@
+/** The worker: a {@link Runtime}, and the messages of connection.ts. */
+// @ts-ignore: it has no types, and comes when the package is built.
+import "./wasm_exec.js";
+import type { HostAuthenticator } from "./bridge.js";
+import type { Request, Response } from "./connection.js";
+import { errorOf, errorValue } from "./errors.js";
+import { Runtime } from "./runtime.js";
+
+interface Waiting {
+  resolve(value: any): void;
+  reject(error: unknown): void;
+}
+
+let runtime: Runtime;
+let asked = 0;
+const asking = new Map<number, Waiting>();
+
+addEventListener("message", (event: MessageEvent<Request>) => {
+  const request = event.data;
+  if (request.kind === "answer") {
+    const waiting = asking.get(request.id);
+    asking.delete(request.id);
+    if (request.error) waiting?.reject(errorOf(request.error));
+    else waiting?.resolve(request.value);
+    return;
+  }
+  carryOut(request).then(
+    (value) => post({ kind: "result", id: request.id, value }),
+    (error: unknown) => post({ kind: "result", id: request.id, error: errorValue(error) }),
+  );
+});
+
+function carryOut(request: Exclude<Request, { kind: "answer" }>): Promise<unknown> {
+  switch (request.kind) {
+    case "start":
+      return start(request.wasm ?? new URL("./webmls.wasm", import.meta.url).href);
+    case "open":
+      return runtime.open(request.database, authenticator(request.authenticator));
+    case "call":
+      return runtime.call(request.method, request.args as never);
+    case "close":
+      return runtime.close(request.client);
+  }
+}
+
+async function start(wasm: string): Promise<void> {
+  runtime = await Runtime.start(wasm);
+  runtime.onDeath = (error) => post({ kind: "died", error: errorValue(error) });
+}
+
+/** The page's authenticator, asked over there. */
+function authenticator(number: number): HostAuthenticator {
+  const ask = (method: keyof HostAuthenticator, params: unknown[]): Promise<any> =>
+    new Promise((resolve, reject) => {
+      const id = ++asked;
+      asking.set(id, { resolve, reject });
+      post({ kind: "ask", id, authenticator: number, method, params });
+    });
+  return {
+    authenticate: (claims) => ask("authenticate", [claims]),
+    succeeds: (old, next) => ask("succeeds", [old, next]),
+  };
+}
+
+/** Sends to the page; the bytes of a result go over without a copy. */
+function post(response: Response): void {
+  const buffers = new Set<ArrayBuffer>();
+  if (response.kind === "result" && !response.error) collect(response.value, buffers);
+  (postMessage as (message: Response, transfer: ArrayBuffer[]) => void)(response, [...buffers]);
+}
+
+function collect(value: unknown, buffers: Set<ArrayBuffer>): void {
+  if (value instanceof Uint8Array) buffers.add(value.buffer as ArrayBuffer);
+  else if (typeof value === "object" && value !== null) for (const part of Object.values(value)) collect(part, buffers);
+}

@@ -1,0 +1,114 @@
+//go:build js && wasm
+
+package main
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"syscall/js"
+
+	"webmls/mls"
+	"webmls/mls/mlserr"
+)
+
+// client is one open database: several may share this program.
+type client struct {
+	*mls.Client
+	ctx     context.Context // ends when the client is closed
+	cancel  context.CancelFunc
+	turns   turns
+	running sync.WaitGroup
+}
+
+// clients are the open ones, by the number that JavaScript has of them.
+var clients struct {
+	mu   sync.Mutex
+	next int
+	open map[int]*client
+}
+
+// openClient opens a client over a host's store. Codes: those of mls.Open.
+func openClient(store, authenticator js.Value) (int, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	opened, err := mls.Open(ctx, mls.Config{
+		Keys: newHostKeys(host.Get("keys")), Store: hostStore{store}, Authenticator: hostAuthenticator{authenticator},
+	})
+	if err != nil {
+		cancel()
+		return 0, err
+	}
+	clients.mu.Lock()
+	defer clients.mu.Unlock()
+	if clients.open == nil {
+		clients.open = make(map[int]*client)
+	}
+	clients.next++
+	clients.open[clients.next] = &client{Client: opened, ctx: ctx, cancel: cancel}
+	return clients.next, nil
+}
+
+// closeClient closes a client and waits for the calls that are under way: those
+// that wait for the application end with CANCELLED, those that wait for their
+// turn with CLOSED. Code: CLOSED.
+func closeClient(number int) error {
+	clients.mu.Lock()
+	c := clients.open[number]
+	delete(clients.open, number)
+	clients.mu.Unlock()
+	if c == nil {
+		return closed(number)
+	}
+	c.cancel()
+	c.Close()
+	c.running.Wait()
+	return nil
+}
+
+// find returns an open client. Code: CLOSED.
+func find(number int) (*client, *mlserr.Error) {
+	clients.mu.Lock()
+	defer clients.mu.Unlock()
+	if c := clients.open[number]; c != nil {
+		return c, nil
+	}
+	return nil, closed(number)
+}
+
+func closed(number int) *mlserr.Error {
+	return mlserr.New(mlserr.Closed, "client "+strconv.Itoa(number))
+}
+
+// ofClient reads the client that a call is for.
+func (in *args) ofClient() *client {
+	number := in.number("client")
+	if in.err != nil {
+		return nil
+	}
+	c, err := find(int(number))
+	if err != nil {
+		in.err = err
+	}
+	return c
+}
+
+// clientLane is the lane of the calls that are for no group.
+const clientLane = ""
+
+// groupLane is the lane of a group's calls.
+func groupLane(group []byte) string { return "group/" + string(group) }
+
+// job makes the job of a step, which fails with CLOSED when its turn comes
+// after the client was closed. c is nil when the arguments are faulty, and then
+// there is no job.
+func (c *client) job(lane string, step func(ctx context.Context) (any, error)) *job {
+	if c == nil {
+		return nil
+	}
+	return &job{client: c, lane: lane, step: func() (any, error) {
+		if c.ctx.Err() != nil {
+			return nil, mlserr.New(mlserr.Closed, "")
+		}
+		return step(c.ctx)
+	}}
+}

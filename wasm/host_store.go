@@ -1,0 +1,57 @@
+//go:build js && wasm
+
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"syscall/js"
+
+	"webmls/mls"
+)
+
+// hostStore is mls.Store over the interface HostStore of js/src/host/store.ts.
+// Scopes cross in hexadecimal, because they may hold any bytes; revisions as
+// numbers, which are exact up to 2^53.
+type hostStore struct{ object js.Value }
+
+// Load implements mls.Store. Codes: those of the host.
+func (s hostStore) Load(ctx context.Context, scope mls.Scope) (mls.Records, mls.Rev, error) {
+	v, err := await(ctx, s.object, "load", scopeValue(scope))
+	if err != nil {
+		return nil, 0, err
+	}
+	names, values := v.Get("names"), v.Get("values")
+	records := make(mls.Records, names.Length())
+	for i := range names.Length() {
+		records[names.Index(i).String()] = copyBytes(values.Index(i))
+	}
+	return records, mls.Rev(v.Get("revision").Float()), nil
+}
+
+// Commit implements mls.Store. It does not stop when ctx ends: what the host
+// has begun, it finishes, and its outcome must be known. KeysKept and
+// KeysDropped are empty, since the references of hostKeys hold the keys. Codes:
+// those of the host, STALE among them.
+func (s hostStore) Commit(ctx context.Context, b mls.Batch) error {
+	changes := make([]any, len(b.Changes))
+	for i := range b.Changes {
+		c := &b.Changes[i]
+		remove := make([]any, len(c.Delete))
+		for j, name := range c.Delete {
+			remove[j] = name
+		}
+		names, values := make([]any, 0, len(c.Put)), make([]any, 0, len(c.Put))
+		for name, record := range c.Put {
+			names, values = append(names, name), append(values, bytesValue(record))
+		}
+		changes[i] = map[string]any{
+			"scope": scopeValue(c.Scope), "base": float64(c.Base), "deleteAll": c.DeleteAll, "delete": remove,
+			"names": names, "values": values,
+		}
+	}
+	_, err := await(context.WithoutCancel(ctx), s.object, "commit", changes)
+	return err
+}
+
+func scopeValue(scope mls.Scope) string { return hex.EncodeToString([]byte(scope)) }

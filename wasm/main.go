@@ -1,0 +1,59 @@
+//go:build js && wasm
+
+// Command wasm is package mls for JavaScript: it hands the table of methods
+// (methods.go) to the program that loaded it and runs until that stops it.
+//
+// It owns the crossing: promises, panics, bytes and errors, one file each, and
+// the parts of the browser that the protocol asks for: storage (host_store.go),
+// keys (host_keys.go) and the application's trust (host_auth.go). It must not
+// know the rules of the protocol, nor IndexedDB, workers or the API: those are
+// in js/src.
+package main
+
+import (
+	"syscall/js"
+
+	"webmls/mls/mlserr"
+)
+
+// version is that of the npm package; js/src/bridge.ts holds the same, and
+// refuses another.
+const version = "0.1.0"
+
+// hostSymbol is the key, in the registry of symbols, of the global property
+// under which runtime.ts leaves the host object while this program starts.
+const hostSymbol = "webmls.host"
+
+// host is the interface Host of js/src/runtime.ts.
+var host js.Value
+
+func main() {
+	symbol := js.Global().Get("Symbol").Call("for", hostSymbol)
+	host = js.Global().Get("Reflect").Call("get", js.Global(), symbol)
+	stop := make(chan struct{})
+	host.Call("ready", map[string]any{
+		"call":     js.FuncOf(enter),
+		"describe": js.FuncOf(describe),
+		"settle":   js.FuncOf(settle),
+		"stop": js.FuncOf(func(js.Value, []js.Value) any {
+			close(stop)
+			return nil
+		}),
+	})
+	<-stop
+}
+
+// describe returns what this program is: {version, methods, codes}.
+func describe(js.Value, []js.Value) any {
+	names := make([]any, 0, len(methods))
+	for name := range methods {
+		names = append(names, name)
+	}
+	var codes []any
+	for _, row := range mlserr.Table() {
+		codes = append(codes, map[string]any{
+			"code": string(row.Code), "class": row.Class.String(), "section": row.Section, "text": row.Text,
+		})
+	}
+	return map[string]any{"version": version, "methods": names, "codes": codes}
+}

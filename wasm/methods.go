@@ -1,0 +1,223 @@
+//go:build js && wasm
+
+package main
+
+import (
+	"context"
+
+	"webmls/mls"
+	"webmls/mls/message"
+)
+
+// A method reads the arguments of a call, at once, and makes the job that
+// carries it out in its turn.
+type method func(in *args) *job
+
+// clientStep is the part of a method of a client that waits for its turn.
+type clientStep func(ctx context.Context, c *mls.Client) (any, error)
+
+// groupStep is the same for a group.
+type groupStep func(ctx context.Context, g *mls.Group) (any, error)
+
+// methods is what JavaScript may call. Each entry decodes, makes one call of
+// package mls, and encodes. js/src/bridge.ts has the same table as types;
+// tests/contract compares the two.
+var methods = map[string]method{
+	"open": alone(func(in *args) func() (any, error) {
+		store, authenticator := in.hostObject("store"), in.hostObject("authenticator")
+		return func() (any, error) { return as(same[int])(openClient(store, authenticator)) }
+	}),
+	"close": alone(func(in *args) func() (any, error) {
+		number := in.number("client")
+		return func() (any, error) { return nothing(closeClient(int(number))) }
+	}),
+	"peek": alone(func(in *args) func() (any, error) {
+		b := in.bytes("message")
+		return func() (any, error) { return as(headerValue)(message.PeekHeader(b)) }
+	}),
+
+	"createIdentity": ofClient(func(in *args) clientStep {
+		suite, credential := suiteOr(in.optionalNumber("suite")), in.credential("credential")
+		return func(ctx context.Context, c *mls.Client) (any, error) {
+			return as(identityValue)(c.CreateIdentity(ctx, suite, credential))
+		}
+	}),
+	"identities": ofClient(func(in *args) clientStep {
+		return func(ctx context.Context, c *mls.Client) (any, error) {
+			return asList(identityValue)(c.Identities(ctx))
+		}
+	}),
+	"createKeyPackages": ofClient(func(in *args) clientStep {
+		identity, count := in.bytes("identity"), int(in.number("count"))
+		options := mls.KeyPackageOptions{Lifetime: seconds(in.optionalNumber("lifetime")), LastResort: in.flag("lastResort")}
+		return func(ctx context.Context, c *mls.Client) (any, error) {
+			return asList(bytesValue)(c.CreateKeyPackages(ctx, identity, count, options))
+		}
+	}),
+	"keyPackageCount": ofClient(func(in *args) clientStep {
+		identity := in.bytes("identity")
+		return func(ctx context.Context, c *mls.Client) (any, error) {
+			return as(same[int])(c.KeyPackageCount(ctx, identity))
+		}
+	}),
+	"createGroup": ofClient(func(in *args) clientStep {
+		identity := in.bytes("identity")
+		options := mls.GroupOptions{GroupID: in.optionalBytes("id"), Extensions: orEmpty(in.extensions("extensions"))}
+		return func(ctx context.Context, c *mls.Client) (any, error) {
+			return infoOf(ctx)(c.CreateGroup(ctx, identity, options))
+		}
+	}),
+	"joinGroup": ofClient(func(in *args) clientStep {
+		welcome, options := in.bytes("welcome"), mls.JoinOptions{RatchetTree: in.optionalBytes("ratchetTree")}
+		return func(ctx context.Context, c *mls.Client) (any, error) {
+			return infoOf(ctx)(c.JoinGroup(ctx, welcome, options))
+		}
+	}),
+	"joinExternal": ofClient(func(in *args) clientStep {
+		identity, groupInfo := in.bytes("identity"), in.bytes("groupInfo")
+		options := mls.ExternalOptions{
+			RatchetTree: in.optionalBytes("ratchetTree"), Resync: in.flag("resync"),
+			PSKs: externalPSKs(in.bytesList("psks")), AuthenticatedData: in.optionalBytes("authenticatedData"),
+		}
+		return func(ctx context.Context, c *mls.Client) (any, error) {
+			return externalJoin(ctx)(c.JoinExternal(ctx, identity, groupInfo, options))
+		}
+	}),
+	"groups": ofClient(func(in *args) clientStep {
+		return func(ctx context.Context, c *mls.Client) (any, error) { return asList(bytesValue)(c.Groups(ctx)) }
+	}),
+	"storePSK": ofClient(func(in *args) clientStep {
+		id, secret := in.bytes("id"), in.bytes("secret")
+		return func(ctx context.Context, c *mls.Client) (any, error) { return nothing(c.StorePSK(ctx, id, secret)) }
+	}),
+	"deletePSK": ofClient(func(in *args) clientStep {
+		id := in.bytes("id")
+		return func(ctx context.Context, c *mls.Client) (any, error) { return nothing(c.DeletePSK(ctx, id)) }
+	}),
+
+	"group.delete": func(in *args) *job {
+		c, id := in.ofClient(), in.bytes("group")
+		return c.job(groupLane(id), func(ctx context.Context) (any, error) { return nothing(c.DeleteGroup(ctx, id)) })
+	},
+	"group.info": ofGroup(func(in *args) groupStep {
+		return func(ctx context.Context, g *mls.Group) (any, error) { return as(infoValue)(g.Info(ctx)) }
+	}),
+	"group.members": ofGroup(func(in *args) groupStep {
+		return func(ctx context.Context, g *mls.Group) (any, error) { return asList(memberValue)(g.Members(ctx)) }
+	}),
+	"group.commit": ofGroup(func(in *args) groupStep {
+		options := mls.CommitOptions{
+			Add: in.bytesList("add"), Remove: leaves(in.numberList("remove")), PSKs: externalPSKs(in.bytesList("psks")),
+			Extensions: in.extensions("extensions"), NoPath: in.flag("noPath"), PublicMessage: in.flag("publicMessage"),
+			NoRatchetTree: in.flag("noRatchetTree"), WithGroupInfo: in.flag("withGroupInfo"),
+			IgnoreProposals: in.flag("ignoreProposals"), AuthenticatedData: in.optionalBytes("authenticatedData"),
+			Identity: in.optionalBytes("identity"),
+		}
+		return func(ctx context.Context, g *mls.Group) (any, error) { return as(commitValue)(g.Commit(ctx, options)) }
+	}),
+	"group.pendingCommit": ofGroup(func(in *args) groupStep {
+		return func(ctx context.Context, g *mls.Group) (any, error) { return as(commitValue)(g.PendingCommit(ctx)) }
+	}),
+	"group.applyPendingCommit": ofGroup(func(in *args) groupStep {
+		return func(ctx context.Context, g *mls.Group) (any, error) {
+			return as(eventValue)(g.ApplyPendingCommit(ctx))
+		}
+	}),
+	"group.clearPendingCommit": ofGroup(func(in *args) groupStep {
+		return func(ctx context.Context, g *mls.Group) (any, error) { return nothing(g.ClearPendingCommit(ctx)) }
+	}),
+	"group.propose": ofGroup(func(in *args) groupStep {
+		options := mls.ProposeOptions{
+			Add: in.optionalBytes("add"), Remove: leaf(in.optionalNumber("remove")), Update: in.flag("update"),
+			PSK: externalPSK(in.optionalBytes("psk")), Extensions: in.extensions("extensions"),
+			Identity: in.optionalBytes("identity"), PublicMessage: in.flag("publicMessage"),
+			AuthenticatedData: in.optionalBytes("authenticatedData"),
+		}
+		return func(ctx context.Context, g *mls.Group) (any, error) {
+			return as(proposalResultValue)(g.Propose(ctx, options))
+		}
+	}),
+	"group.proposals": ofGroup(func(in *args) groupStep {
+		return func(ctx context.Context, g *mls.Group) (any, error) {
+			return asList(proposalValue)(g.Proposals(ctx))
+		}
+	}),
+	"group.send": ofGroup(func(in *args) groupStep {
+		content, options := in.bytes("content"), mls.SendOptions{AuthenticatedData: in.optionalBytes("authenticatedData")}
+		return func(ctx context.Context, g *mls.Group) (any, error) {
+			return as(bytesValue)(g.Send(ctx, content, options))
+		}
+	}),
+	"group.receive": ofGroup(func(in *args) groupStep {
+		b := in.bytes("message")
+		return func(ctx context.Context, g *mls.Group) (any, error) { return as(eventValue)(g.Receive(ctx, b)) }
+	}),
+	"group.inbox": ofGroup(func(in *args) groupStep {
+		return func(ctx context.Context, g *mls.Group) (any, error) { return asList(inboxValue)(g.Inbox(ctx)) }
+	}),
+	"group.acknowledge": ofGroup(func(in *args) groupStep {
+		ids := in.integerList("ids")
+		return func(ctx context.Context, g *mls.Group) (any, error) { return nothing(g.Acknowledge(ctx, ids...)) }
+	}),
+	"group.exportSecret": ofGroup(func(in *args) groupStep {
+		label, about, length := in.text("label"), in.bytes("context"), int(in.number("length"))
+		return func(ctx context.Context, g *mls.Group) (any, error) {
+			return as(bytesValue)(g.Export(ctx, label, about, length))
+		}
+	}),
+	"group.groupInfo": ofGroup(func(in *args) groupStep {
+		options := mls.GroupInfoOptions{NoRatchetTree: in.flag("noRatchetTree"), NoExternalPub: in.flag("noExternalPub")}
+		return func(ctx context.Context, g *mls.Group) (any, error) { return as(bytesValue)(g.GroupInfo(ctx, options)) }
+	}),
+	"group.ratchetTree": ofGroup(func(in *args) groupStep {
+		return func(ctx context.Context, g *mls.Group) (any, error) { return as(bytesValue)(g.RatchetTree(ctx)) }
+	}),
+}
+
+// alone makes a method that is for no open client and waits for nothing.
+func alone(read func(in *args) func() (any, error)) method {
+	return func(in *args) *job { return &job{step: read(in)} }
+}
+
+// ofClient makes a method of a client, in the lane of the calls for no group.
+func ofClient(read func(in *args) clientStep) method {
+	return func(in *args) *job {
+		c, step := in.ofClient(), read(in)
+		return c.job(clientLane, func(ctx context.Context) (any, error) { return step(ctx, c.Client) })
+	}
+}
+
+// ofGroup makes a method of a group, in the group's lane.
+func ofGroup(read func(in *args) groupStep) method {
+	return func(in *args) *job {
+		c, id, step := in.ofClient(), in.bytes("group"), read(in)
+		return c.job(groupLane(id), func(ctx context.Context) (any, error) {
+			g, err := c.Group(ctx, id)
+			if err != nil {
+				return nil, err
+			}
+			return step(ctx, g)
+		})
+	}
+}
+
+// infoOf makes the result of a step that gives a group.
+func infoOf(ctx context.Context) func(*mls.Group, error) (any, error) {
+	return func(g *mls.Group, err error) (any, error) {
+		if err != nil {
+			return nil, err
+		}
+		return as(infoValue)(g.Info(ctx))
+	}
+}
+
+// externalJoin makes the result of an external join: the group and the commit.
+func externalJoin(ctx context.Context) func(*mls.Group, *mls.CommitResult, error) (any, error) {
+	return func(g *mls.Group, commit *mls.CommitResult, err error) (any, error) {
+		info, err := infoOf(ctx)(g, err)
+		if err != nil {
+			return nil, err
+		}
+		return externalValue(info, commit), nil
+	}
+}

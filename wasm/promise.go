@@ -1,0 +1,226 @@
+//go:build js && wasm
+
+package main
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"syscall/js"
+
+	"webmls/mls/mlserr"
+)
+
+// enter is the one way in: call(method, args) -> Promise. It decodes the
+// arguments at once, so that the caller may change its bytes afterwards, and
+// takes the call's place among those for the same group; all else happens in a
+// goroutine, because a callback of JavaScript must not block.
+func enter(_ js.Value, params []js.Value) any {
+	deferred := host.Call("defer")
+	j, err := decode(params)
+	if err != nil {
+		deferred.Call("reject", errorValue(err))
+		return deferred.Get("promise")
+	}
+	before, done := j.queue()
+	go func() {
+		<-before
+		defer done()
+		result, err := j.run()
+		if err != nil {
+			deferred.Call("reject", errorValue(err))
+			return
+		}
+		deferred.Call("resolve", result)
+	}()
+	return deferred.Get("promise")
+}
+
+// A job is a call with its arguments decoded.
+type job struct {
+	client *client // nil: the job waits for nothing
+	lane   string
+	step   func() (any, error)
+}
+
+// queue takes the job's place in its lane. The channel is closed when its turn
+// has come; done must be called when it is over.
+func (j *job) queue() (before <-chan struct{}, done func()) {
+	if j.client == nil {
+		return free, func() {}
+	}
+	before, leave := j.client.turns.take(j.lane)
+	j.client.running.Add(1)
+	return before, func() {
+		leave()
+		j.client.running.Done()
+	}
+}
+
+// decode finds the method and has it read its arguments. Codes:
+// INVALID_ARGUMENT, CLOSED, INTERNAL.
+func decode(params []js.Value) (j *job, err error) {
+	defer recovered(&err)
+	name := params[0].String()
+	m, ok := methods[name]
+	if !ok {
+		return nil, mlserr.New(mlserr.InvalidArgument, "no method "+name)
+	}
+	in := &args{object: params[1]}
+	j = m(in)
+	if in.err != nil {
+		in.err.Op = name
+		return nil, in.err
+	}
+	return j, nil
+}
+
+// run carries the job out and turns its result into a value of JavaScript.
+func (j *job) run() (result js.Value, err error) {
+	defer recovered(&err)
+	v, err := j.step()
+	if err != nil {
+		return js.Undefined(), err
+	}
+	if v == nil {
+		return js.Undefined(), nil
+	}
+	return js.ValueOf(v), nil
+}
+
+// recovered, deferred, turns a panic into an error: a fault of this module
+// rejects one promise, and the program goes on. Code: INTERNAL.
+func recovered(err *error) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	detail := "panic"
+	switch r := r.(type) {
+	case error:
+		detail = r.Error()
+	case string:
+		detail = r
+	}
+	stack := make([]byte, 16<<10)
+	stack = stack[:runtime.Stack(stack, false)]
+	js.Global().Get("console").Call("error", "webmls: "+detail+"\n"+string(stack))
+	*err = mlserr.New(mlserr.Internal, detail)
+}
+
+// turns lets the calls of one lane run one after the other, in the order in
+// which they were entered. Lanes do not wait for each other.
+type turns struct {
+	mu   sync.Mutex
+	last map[string]<-chan struct{} // of each lane in use: closed when its last call is done
+}
+
+var free = func() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// take returns a channel that is closed when the turn of this call has come,
+// and what it must call when it is done.
+func (t *turns) take(lane string) (before <-chan struct{}, done func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before, busy := t.last[lane]
+	if !busy {
+		before = free
+	}
+	mine := make(chan struct{})
+	if t.last == nil {
+		t.last = make(map[string]<-chan struct{})
+	}
+	t.last[lane] = mine
+	return before, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.last[lane] == mine {
+			delete(t.last, lane)
+		}
+		close(mine)
+	}
+}
+
+// outcome is what a promise came to.
+type outcome struct {
+	value js.Value
+	err   error
+}
+
+// pending holds who waits for which promise. One callback serves them all: a
+// pair of js.Func for each promise costs several times as much.
+var pending struct {
+	mu      sync.Mutex
+	next    int
+	waiting map[int]chan<- outcome
+}
+
+// await calls a method of a host object that returns a promise, and waits for
+// it; or for the end of ctx, and then what the host does goes on unheard.
+// Codes: CANCELLED, and those of thrown.
+func await(ctx context.Context, object js.Value, method string, params ...any) (js.Value, error) {
+	c := make(chan outcome, 1)
+	pending.mu.Lock()
+	if pending.waiting == nil {
+		pending.waiting = make(map[int]chan<- outcome)
+	}
+	pending.next++
+	id := pending.next
+	pending.waiting[id] = c
+	pending.mu.Unlock()
+	err := try(func() { host.Call("then", object.Call(method, params...), id) })
+	if err != nil {
+		take(id)
+		return js.Undefined(), err
+	}
+	select {
+	case o := <-c:
+		return o.value, o.err
+	case <-ctx.Done():
+		take(id)
+		return js.Undefined(), mlserr.Wrap(mlserr.Cancelled, method, ctx.Err())
+	}
+}
+
+// take removes and returns who waits for a promise, or nil.
+func take(id int) chan<- outcome {
+	pending.mu.Lock()
+	defer pending.mu.Unlock()
+	c := pending.waiting[id]
+	delete(pending.waiting, id)
+	return c
+}
+
+// settle is called by the host when a promise is settled: settle(id, fulfilled, value).
+func settle(_ js.Value, params []js.Value) any {
+	c := take(params[0].Int())
+	if c == nil {
+		return nil
+	}
+	o := outcome{value: params[2]}
+	if !params[1].Bool() {
+		o.err = thrown(params[2])
+	}
+	c <- o
+	return nil
+}
+
+// try runs f, which calls JavaScript, and returns what that throws as an
+// error. Codes: those of thrown.
+func try(f func()) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case js.Error:
+			err = thrown(r.Value)
+		default:
+			panic(r)
+		}
+	}()
+	f()
+	return nil
+}
