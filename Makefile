@@ -79,10 +79,10 @@ test-go: vectors
 	go test $(RACE) -timeout 30m ./...
 	@go test -count=1 -v -run TestOfficialComplete ./tests/vectors | grep SKIPPED || true
 
-## test-wasm: the same tests of mls/ and the vectors as wasm in headless Chromium
+## test-wasm: the tests of mls/ and wasm/ and the vectors, as wasm in headless Chromium
 .PHONY: test-wasm
 test-wasm: vectors browsers bin/wasmbrowsertest
-	$(WASM_TEST) -timeout 30m ./mls/... ./tests/vectors
+	$(WASM_TEST) -timeout 30m ./mls/... ./wasm/... ./tests/vectors
 
 ## test-types: the TypeScript compiler finds no error
 .PHONY: test-types
