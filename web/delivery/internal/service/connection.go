@@ -40,7 +40,8 @@ type connection struct {
 	requests      int
 	subscriptions map[uint64]*subscription // by the id of the request that began them
 	welcomes      bool
-	running       sync.WaitGroup // subscriptions
+	begin         func() // what the request in hand starts, once it is answered
+	running       sync.WaitGroup
 }
 
 type subscription struct {
@@ -138,7 +139,12 @@ func (c *connection) receive(ctx context.Context, cancel context.CancelCauseFunc
 			hello.Stop()
 			c.socket.SetReadLimit(int64(c.service.limits.Frame))
 		}
-		return c.write(ctx, cancel, reply{ID: r.ID, OK: answer})
+		err := c.write(ctx, cancel, reply{ID: r.ID, OK: answer})
+		if begin := c.begin; begin != nil && err == nil {
+			c.running.Go(begin)
+		}
+		c.begin = nil
+		return err
 	}
 	told := c.explain(&r, err)
 	if err := c.write(ctx, cancel, reply{ID: r.ID, Error: told}); err != nil {

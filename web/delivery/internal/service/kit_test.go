@@ -72,6 +72,16 @@ func start(t *testing.T, configure ...func(*Config)) *bench {
 	return b
 }
 
+// logged waits until the log has a text a number of times.
+func (b *bench) logged(text string, times int) {
+	b.t.Helper()
+	for end := time.Now().Add(15 * time.Second); strings.Count(b.log.String(), text) < times; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.t.Fatalf("the log does not say %q %d times: %s", text, times, b.log)
+		}
+	}
+}
+
 func limits(change func(*Limits)) func(*Config) {
 	return func(c *Config) { change(&c.Limits) }
 }

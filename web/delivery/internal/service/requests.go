@@ -417,16 +417,15 @@ func (c *connection) subscribe(ctx, connected context.Context, cancel context.Ca
 	running, stop := context.WithCancel(connected)
 	sub := &subscription{group: string(r.Group), stop: stop, done: make(chan struct{})}
 	c.subscriptions[r.ID] = sub
-	cursor := c.service.config.Store.FollowLog(r.Group, r.From)
-	id := r.ID
-	c.running.Go(func() {
+	c.begin = func() {
 		defer close(sub.done)
 		defer stop()
+		cursor := c.service.config.Store.FollowLog(r.Group, r.From)
 		defer cursor.Close()
 		follow(c, running, cursor, func(entry store.Entry) error {
-			return c.write(connected, cancel, messageEvent{"message", id, entry.Seq, entry.Message})
+			return c.write(connected, cancel, messageEvent{"message", r.ID, entry.Seq, entry.Message})
 		})
-	})
+	}
 	return subscribeReply{last}, nil
 }
 
@@ -457,13 +456,13 @@ func (c *connection) followWelcomes(connected context.Context, cancel context.Ca
 		return nil, fail(codeAlreadySubscribed, "subscribed already")
 	}
 	c.welcomes = true
-	cursor := c.service.config.Store.FollowWelcomes(c.user)
-	c.running.Go(func() {
+	c.begin = func() {
+		cursor := c.service.config.Store.FollowWelcomes(c.user)
 		defer cursor.Close()
 		follow(c, connected, cursor, func(w store.PendingWelcome) error {
 			return c.write(connected, cancel, welcomeEvent{"welcome", w.ID, w.Group, w.Seq, w.Welcome})
 		})
-	})
+	}
 	return empty{}, nil
 }
 
