@@ -1,0 +1,214 @@
+//go:build !js
+
+package contract
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"webmls/mls/mlserr"
+)
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "..", path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// must returns a test's way to a value or its end.
+func must[T any](t *testing.T) func(v T, err error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+var holders = []string{"ProgramMethods", "ClientMethods", "GroupMethods"}
+
+func TestMethods(t *testing.T) {
+	shapes := must[map[string]shape](t)
+	inGo := shapes(goMethods(read(t, "wasm/methods.go")))
+	inTS := shapes(tsMethods(read(t, "js/src/bridge.ts"), holders...))
+	if len(inGo) < 20 || len(inGo["group.commit"]) < 5 || len(inTS["group.commit"]) < 5 {
+		t.Fatalf("read too little: %d methods, %v, %v", len(inGo), inGo["group.commit"], inTS["group.commit"])
+	}
+	for _, b := range compare("method", inGo, inTS) {
+		t.Error(b)
+	}
+}
+
+// TestScopes holds each method to the interface that says what it is called on.
+func TestScopes(t *testing.T) {
+	source, table := read(t, "js/src/bridge.ts"), read(t, "wasm/methods.go")
+	for _, holder := range holders {
+		for name := range must[map[string]shape](t)(tsMethods(source, holder)) {
+			entry := `"` + name + `": `
+			var want string
+			switch {
+			case holder == "ProgramMethods":
+				want = entry + "alone("
+			case holder == "ClientMethods":
+				want = entry + "ofClient("
+			case name == "group.delete": // which must find a group that is not there
+				want = entry + "func("
+			default:
+				want = entry + "ofGroup("
+			}
+			if !strings.Contains(table, want) {
+				t.Errorf("%s is in %s, and methods.go has no %q", name, holder, want)
+			}
+			if (holder == "GroupMethods") != strings.HasPrefix(name, "group.") {
+				t.Errorf("%s is in %s", name, holder)
+			}
+		}
+	}
+}
+
+func TestValues(t *testing.T) {
+	shapes := must[map[string]shape](t)
+	inGo := shapes(goValues(read(t, "wasm/convert.go")))
+	inTS := shapes(tsValues(read(t, "js/src/bridge.ts")))
+	if len(inGo) < 10 || len(inTS["EventValue"]) < 5 {
+		t.Fatalf("read too little: %d values, %v", len(inGo), inTS["EventValue"])
+	}
+	for _, b := range compare("value", inGo, inTS) {
+		t.Error(b)
+	}
+}
+
+func TestCodes(t *testing.T) {
+	source := read(t, "js/src/errors.ts")
+	var codes []string
+	classes := map[string]bool{}
+	rows := map[string]row{}
+	for _, r := range mlserr.Table() {
+		codes = append(codes, string(r.Code))
+		classes[r.Class.String()] = true
+		rows[string(r.Code)] = row{r.Class.String(), r.Section, r.Text}
+	}
+	inTS := must[[]string](t)(tsUnion(source, "ErrorCode"))
+	for _, code := range codes {
+		if !slices.Contains(inTS, code) {
+			t.Errorf("ErrorCode has no %s", code)
+		}
+	}
+	for _, code := range inTS {
+		if !slices.Contains(codes, code) {
+			t.Errorf("ErrorCode has %s, and mlserr has not", code)
+		}
+	}
+	for _, class := range must[[]string](t)(tsUnion(source, "ErrorClass")) {
+		if !classes[class] {
+			t.Errorf("no code of mlserr is a %s", class)
+		}
+		if !strings.Contains(source, "export class "+class+" extends MLSError {}") {
+			t.Errorf("there is no class %s", class)
+		}
+		delete(classes, class)
+	}
+	for class := range classes {
+		t.Errorf("ErrorClass has no %s", class)
+	}
+	made := must[map[string]row](t)(tsRows(source))
+	if len(made) == 0 {
+		t.Error("read no rows")
+	}
+	for code, r := range made {
+		if rows[code] != r {
+			t.Errorf("%s is %q in TypeScript and %q in Go", code, r, rows[code])
+		}
+	}
+}
+
+func TestVersions(t *testing.T) {
+	inGo := must[string](t)(goConstant(read(t, "wasm/main.go"), "version"))
+	inTS := must[string](t)(tsConstant(read(t, "js/src/bridge.ts"), "version"))
+	var manifest struct{ Version string }
+	if err := json.Unmarshal([]byte(read(t, "js/package.json")), &manifest); err != nil {
+		t.Fatal(err)
+	}
+	if inGo == "" || inGo != inTS || inGo != manifest.Version {
+		t.Errorf("the version is %q in wasm/main.go, %q in js/src/bridge.ts, %q in js/package.json", inGo, inTS, manifest.Version)
+	}
+}
+
+// The comparison itself: each kind of difference, once.
+
+const goSide = `package main
+var methods = map[string]method{
+	"one": alone(func(in *args) func() (any, error) { b := in.bytes("message"); return f(b, in.flag("quick"), in.optionalNumber("count")) }),
+	"group.two": ofGroup(func(in *args) groupStep { return g(in.numberList("ids")) }),
+}
+func oneValue(x X) any { o := object{"a": 1, "b": optionalBytes(x.b)}; if x.c { o["c"] = 2 }; return o.value() }
+`
+
+const tsSide = `
+export interface M {
+  /** Comments; do { not: matter }. */
+  one(args: { message: Uint8Array; quick?: boolean; count?: number }): void;
+  "group.two"(args: {
+    ids?: number[];
+  }): Bytes[];
+}
+
+export interface OneValue {
+  a: number; // one
+  b?: Bytes;
+  c?: "x" | "y";
+}
+`
+
+func TestCompare(t *testing.T) {
+	shapes := must[map[string]shape](t)
+	for name, c := range map[string]struct{ old, new string }{
+		"nothing":              {"", ""},
+		"a method less":        {`one(args: {`, `once(args: {`},
+		"an argument renamed":  {"message:", "content:"},
+		"an argument required": {"quick?:", "quick:"},
+		"another type":         {"count?: number", "count?: string"},
+		"an argument more":     {"count?: number", "count?: number; more?: boolean"},
+		"a property less":      {"  a: number; // one\n", ""},
+		"a property more":      {"  a: number;", "  a: number; d: number;"},
+		"a property required":  {"b?:", "b:"},
+		"a value renamed":      {"OneValue", "TwoValue"},
+	} {
+		changed := strings.Replace(tsSide, c.old, c.new, 1)
+		if c.old != "" && changed == tsSide {
+			t.Fatalf("%s: nothing changed", name)
+		}
+		broken := compare("method", shapes(goMethods(goSide)), shapes(tsMethods(changed, "M")))
+		broken = append(broken, compare("value", shapes(goValues(goSide)), shapes(tsValues(changed)))...)
+		if (len(broken) != 0) != (c.old != "") {
+			t.Errorf("%s: %q", name, broken)
+		}
+	}
+}
+
+// TestUnreadable: what cannot be read is an error.
+func TestUnreadable(t *testing.T) {
+	if _, err := goMethods(strings.Replace(goSide, "in.bytes(", "in.words(", 1)); err == nil {
+		t.Error("an unknown reader")
+	}
+	if _, err := goMethods(strings.Replace(goSide, "var methods", "var others", 1)); err == nil {
+		t.Error("no table")
+	}
+	if _, err := tsMethods(strings.Replace(tsSide, "one(args: {", "one(args: object, {", 1), "M"); err == nil {
+		t.Error("a method of another form")
+	}
+	if _, err := tsMethods(tsSide, "N"); err == nil {
+		t.Error("no interface")
+	}
+	if _, err := tsRows("const made = {\n  A: other,\n} as const;\n"); err == nil {
+		t.Error("a row of another form")
+	}
+}
