@@ -1,0 +1,37 @@
+// Builds the chat into dist/: the page, its bundle, and beside it what webmls
+// loads at run time (its worker and the WebAssembly program).
+import { cp, mkdir, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const dist = join(here, "dist");
+const webmls = join(here, "../../js/dist");
+
+await rm(dist, { recursive: true, force: true });
+await mkdir(dist, { recursive: true });
+await build({
+  absWorkingDir: here,
+  entryPoints: [
+    { in: "src/main.ts", out: "app" },
+    { in: "style/app.css", out: "app" },
+  ],
+  outdir: dist,
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  sourcemap: true,
+  logLevel: "warning",
+});
+for (const [from, to] of [
+  [join(here, "index.html"), "index.html"],
+  [join(here, "icon.svg"), "icon.svg"],
+  // import.meta.url of the bundle is app.js, so webmls looks for these beside it.
+  [join(webmls, "worker.js"), "worker.js"],
+  [join(webmls, "webmls.wasm"), "webmls.wasm"],
+  [join(webmls, "wasm_exec.js"), "wasm_exec.js"],
+]) {
+  await cp(from, join(dist, to));
+}
