@@ -374,7 +374,11 @@ export class Conversation extends Changes {
       case "application":
         return keep(this.#record, event);
       case "group-update":
-        if (event.own) this.#ownEpoch = event.epoch;
+        if (event.own) {
+          this.#ownEpoch = event.epoch;
+          // Any commit of one's own renews the keys; also one from before a reload.
+          if (this.#record.intent?.kind === "renew") this.#record.intent = undefined;
+        }
         return describe(event, this.#around.me).map((text) => this.#note(text));
       case "removed":
         return [this.#note(removal(event))];

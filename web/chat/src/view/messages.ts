@@ -89,7 +89,7 @@ export class Messages {
           );
     return h(
       "div",
-      { class: `entry ${entry.kind}${first ? " first" : ""}`, "data-order": entry.order },
+      { class: `entry ${entry.kind}${first ? " first" : ""}`, "data-sender": entry.sender },
       newDay && h("p", { class: "day" }, day.format(at)),
       h("div", { class: "line" }, entry.kind === "text" && (first ? avatar(entry.sender) : h("span", { class: "avatar-space" })), body),
     );

@@ -1,0 +1,127 @@
+// A person who uses the chat: does with a page what hands and eyes do.
+import { Watched } from "./browser.mjs";
+
+export class Person {
+  static async arrive(context, name, url) {
+    const person = new Person();
+    person.name = name;
+    person.url = url;
+    person.context = context;
+    person.watched = await Watched.open(context, name);
+    return person;
+  }
+
+  get page() {
+    return this.watched.page;
+  }
+
+  /** Opens the chat and gives a name. */
+  async enter() {
+    await this.page.goto(this.url);
+    await this.page.locator("#name").fill(this.name);
+    await this.page.locator("form button[type=submit]").click();
+    await this.ready();
+  }
+
+  async ready() {
+    await this.watched.until("the chat is connected", () => document.querySelector(".connection")?.dataset.status === "connected");
+  }
+
+  async reload() {
+    await this.page.reload();
+    await this.ready();
+  }
+
+  async createGroup(title) {
+    await this.page.locator("input[name=title]").fill(title);
+    await this.page.locator("button[aria-label='Start the group']").click();
+    await this.showing(title);
+  }
+
+  /** Opens a conversation from the list, when it is there. */
+  async openConversation(title) {
+    await this.watched.until(`the conversation "${title}" is listed`, (wanted) => {
+      const item = [...document.querySelectorAll(".conversation-item")].find((e) => e.querySelector(".title").textContent === wanted);
+      item?.click();
+      return item !== undefined;
+    }, title);
+    await this.showing(title);
+  }
+
+  async showing(title) {
+    await this.watched.until(`the conversation "${title}" is open`, (wanted) => document.querySelector(".bar .title")?.textContent === wanted, title);
+  }
+
+  async invite(name) {
+    await this.page.locator("input[name=invite]").fill(name);
+    await this.page.locator(".invite button").click();
+    await this.members([...(await this.memberNames()), name]);
+  }
+
+  async remove(name) {
+    const names = await this.memberNames();
+    await this.page.locator(`button[aria-label='Remove ${name}']`).click();
+    await this.members(names.filter((other) => other !== name));
+  }
+
+  async say(text) {
+    await this.page.evaluate((value) => {
+      const input = document.querySelector("textarea[name=message]");
+      input.value = value;
+      input.form.requestSubmit();
+    }, text);
+  }
+
+  memberNames() {
+    return this.page.evaluate(() => [...document.querySelectorAll(".members li")].map((e) => e.dataset.name));
+  }
+
+  /** Waits until exactly these are the members. */
+  async members(names) {
+    await this.watched.until(`the members are ${names}`, (wanted) => {
+      const shown = [...document.querySelectorAll(".members li")].map((e) => e.dataset.name);
+      return shown.sort().join() === wanted;
+    }, [...names].sort().join());
+  }
+
+  /** The texts of a sender, in the order in which they are shown. */
+  textsOf(name) {
+    return this.page.evaluate(
+      (sender) => [...document.querySelectorAll(".entry:not(.note)")].filter((e) => e.dataset.sender === sender).map((e) => e.querySelector(".text").textContent),
+      name,
+    );
+  }
+
+  /** Waits until a sender has so many texts here. */
+  async hasTexts(name, count) {
+    await this.watched.until(`${name} has ${count} texts`, (sender, n) => {
+      return [...document.querySelectorAll(".entry:not(.note)")].filter((e) => e.dataset.sender === sender).length >= n;
+    }, name, count);
+  }
+
+  /** Waits until all of one's own texts have reached the service. */
+  async allSent() {
+    await this.watched.until("all texts are sent", () => !document.querySelector(".state:not([data-state=sent])"));
+  }
+
+  async note(text) {
+    await this.watched.until(`the note "${text}"`, (wanted) => [...document.querySelectorAll("p.note")].some((e) => e.textContent.includes(wanted)), text);
+  }
+
+  /** The epoch and the safety number that the page shows. */
+  security() {
+    return this.page.evaluate(() => ({
+      epoch: Number(document.querySelector("dd.epoch").textContent),
+      safety: document.querySelector("dd.safety").textContent,
+    }));
+  }
+
+  /** Waits until the page shows an epoch. */
+  async epoch(epoch) {
+    await this.watched.until(`epoch ${epoch}`, (wanted) => document.querySelector("dd.epoch")?.textContent === wanted, String(epoch));
+  }
+
+  alerts() {
+    return this.page.evaluate(() => [...document.querySelectorAll(".alert p")].map((e) => e.textContent));
+  }
+}
