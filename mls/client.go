@@ -219,6 +219,15 @@ func (c *Client) view(f func(s *clientState) error) error {
 // CreateIdentity makes a signature key and keeps it with a credential. Codes:
 // UNSUPPORTED_CIPHER_SUITE and those of the store.
 func (c *Client) CreateIdentity(ctx context.Context, id suite.ID, credential message.Credential) (identity *Identity, err error) {
+	return c.IssueIdentity(ctx, id, func(context.Context, suite.SignatureKey) (message.Credential, error) {
+		return credential, nil
+	})
+}
+
+// IssueIdentity is CreateIdentity for a credential that depends on the key: an
+// X.509 chain for it, say. issue gets the key and may sign with it, a
+// certificate request for example. Its error is returned as CREDENTIAL_REJECTED.
+func (c *Client) IssueIdentity(ctx context.Context, id suite.ID, issue func(ctx context.Context, key suite.SignatureKey) (message.Credential, error)) (identity *Identity, err error) {
 	defer atOp(&err, "createIdentity")
 	s, err := c.suite(id)
 	if err != nil {
@@ -226,6 +235,13 @@ func (c *Client) CreateIdentity(ctx context.Context, id suite.ID, credential mes
 	}
 	key, err := c.keys.GenerateSignatureKey(ctx, id)
 	if err != nil {
+		return nil, err
+	}
+	credential, err := issue(ctx, key)
+	if err != nil {
+		return nil, mlserr.Wrap(mlserr.CredentialRejected, "", err)
+	}
+	if err := checkCertificateKey(&message.LeafNode{Credential: credential, SignatureKey: key.Public()}); err != nil {
 		return nil, err
 	}
 	identity = &Identity{id: suite.Random(16), suite: s, credential: credential, key: key}
