@@ -87,17 +87,27 @@ func (s *state) find(ref []byte) *cachedProposal {
 	return nil
 }
 
-// resolve looks up the references of a commit (P19; RFC 9420, Section 12.4.2).
-// Codes: PROPOSAL_UNKNOWN, PROPOSAL_LIST_INVALID.
+// resolve looks up the references of a commit (P19, E4; RFC 9420, Section
+// 12.4.2). Codes: PROPOSAL_UNKNOWN, PROPOSAL_LIST_INVALID,
+// EXTERNAL_COMMIT_INVALID.
 func (s *state) resolve(c *message.Commit, committer message.Sender) (*proposalList, error) {
 	var list proposalList
 	var byRef map[string]*cachedProposal
+	named := make(map[string]bool)
 	for i := range c.Proposals {
 		p := &c.Proposals[i]
 		if p.Proposal != nil {
 			list.add(&listed{proposal: p.Proposal, sender: committer})
 			continue
 		}
+		if committer.Type == message.SenderNewMemberCommit {
+			// No proposal that could be fetched would make it valid.
+			return nil, mlserr.New(mlserr.ExternalCommitInvalid, "E4: proposal by reference")
+		}
+		if named[string(p.Reference)] {
+			return nil, mlserr.New(mlserr.ProposalListInvalid, "a proposal named twice")
+		}
+		named[string(p.Reference)] = true
 		if byRef == nil {
 			byRef = make(map[string]*cachedProposal, len(s.proposals))
 			for _, q := range s.proposals {
@@ -108,9 +118,6 @@ func (s *state) resolve(c *message.Commit, committer message.Sender) (*proposalL
 		if q == nil {
 			return nil, mlserr.New(mlserr.ProposalUnknown, "P19")
 		}
-		// One proposal named twice would be two proposals of the same kind;
-		// the rules on the list judge most of them, this judges the rest.
-		delete(byRef, string(p.Reference))
 		list.add(&listed{proposal: q.proposal, sender: q.sender, ref: q.ref, cached: q})
 	}
 	return &list, nil

@@ -233,8 +233,6 @@ func (s *state) validateExternalList(list *proposalList, rules *leafRules, check
 		return mlserr.New(mlserr.ExternalCommitInvalid, "E2: more than one remove")
 	case len(list.adds)+len(list.updates)+len(list.extensions)+len(list.reinit)+len(list.custom) > 0:
 		return mlserr.New(mlserr.ExternalCommitInvalid, "E3: proposal type")
-	case list.byReference > 0:
-		return mlserr.New(mlserr.ExternalCommitInvalid, "E4: proposal by reference")
 	}
 	return s.validateAnyList(list, rules, checks)
 }
