@@ -504,6 +504,21 @@ func (g *Group) PendingCommit(ctx context.Context) (result *CommitResult, err er
 	return result, err
 }
 
+// PendingRatchetTree returns the tree of the epoch that the pending commit
+// begins, as RatchetTree does for the current one: for joiners that get it apart,
+// together with the Welcome. Code: NO_PENDING_COMMIT.
+func (g *Group) PendingRatchetTree(ctx context.Context) (nodes []byte, err error) {
+	defer atOp(&err, "group.pendingRatchetTree")
+	err = g.view(ctx, func(s *state) error {
+		if s.pending == nil {
+			return mlserr.New(mlserr.NoPendingCommit, "")
+		}
+		nodes = wire.Marshal(s.pending.next.epoch.tree.Export())
+		return nil
+	})
+	return nodes, err
+}
+
 // ApplyPendingCommit makes the pending commit the state of the group: the
 // delivery service has accepted it. Code: NO_PENDING_COMMIT.
 func (g *Group) ApplyPendingCommit(ctx context.Context) (ev *Event, err error) {

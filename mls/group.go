@@ -135,24 +135,27 @@ func (c *Client) firstEpoch(ctx context.Context, identity *Identity, id []byte, 
 	return e, nil
 }
 
-// adopt stores a state as a new group of this client. replace allows that the
-// group is known as one that this client is no longer in. more is put into the
-// same batch.
-func (c *Client) adopt(ctx context.Context, id []byte, s *state, replace bool, more func(change *clientChange)) (*Group, error) {
+// adopt stores a state as a new group of this client. It takes the place of a
+// group with the same id that this client is no longer in, or, when succeeds is
+// set, of one that was reinitialized to that id (RFC 9420, Section 11.2); the
+// inbox stays. more is put into the same batch.
+func (c *Client) adopt(ctx context.Context, id []byte, s *state, succeeds bool, more func(change *clientChange)) (*Group, error) {
 	g, err := c.handle(id)
 	if err != nil {
 		return nil, err
 	}
 	err = g.transact(ctx, func(l *live) (*outcome, error) {
-		replaceable := replace || l.state.status == StatusRemoved
-		if l.rev != 0 && l.state.status != "" && !replaceable {
+		old := l.state
+		replaceable := old.status == StatusRemoved ||
+			succeeds && old.status == StatusReadOnly && old.reinit != nil && bytes.Equal(old.reinit.GroupID, id)
+		if l.rev != 0 && old.status != "" && !replaceable {
 			return nil, mlserr.New(mlserr.GroupExists, "W5")
 		}
 		change := creation(id, replaceable)
 		if more != nil {
 			more(change)
 		}
-		return &outcome{next: s, create: true, client: change}, nil
+		return &outcome{next: s, create: true, client: change, wipe: old.wipers()}, nil
 	})
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ func (c *Client) JoinGroup(ctx context.Context, welcome []byte, opts JoinOptions
 	if err != nil {
 		return nil, err
 	}
-	return c.adopt(ctx, st.groupID, st, false, func(change *clientChange) {
+	return c.adopt(ctx, st.groupID, st, j.reinitializes(), func(change *clientChange) {
 		own := j.own
 		if own.lastResort {
 			return

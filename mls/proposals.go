@@ -320,7 +320,9 @@ func (c *Client) pskSecret(ctx context.Context, s *state, id *message.PreSharedK
 	if id.Type == message.PSKExternal {
 		return c.externalPSK(ctx, id.ID)
 	}
-	if s == nil || !bytes.Equal(id.GroupID, s.groupID) {
+	// A reinit or branch PSK is of the group before this one, also where a
+	// reinitialized group keeps its id.
+	if s == nil || id.Usage != message.ResumptionApplication || !bytes.Equal(id.GroupID, s.groupID) {
 		var err error
 		if s, err = c.peek(ctx, id.GroupID); err != nil {
 			return nil, mlserr.Wrap(mlserr.PSKUnknown, "C3: resumption PSK of another group", err)

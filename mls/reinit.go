@@ -3,6 +3,7 @@ package mls
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"webmls/mls/message"
 	"webmls/mls/mlserr"
@@ -110,7 +111,7 @@ func (g *Group) found(ctx context.Context, old *state, f founding, opts Successo
 		return nil, nil, err
 	}
 	s.pending = pending
-	next, err := c.adopt(ctx, id, s, false, nil)
+	next, err := c.adopt(ctx, id, s, f.usage == message.ResumptionReInit, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -199,6 +200,15 @@ func (j *joining) checkResumption(ctx context.Context, t *tree.Tree) error {
 		}
 	}
 	return nil
+}
+
+// reinitializes reports whether the Welcome is for the group that another was
+// reinitialized to; checkResumption has compared the two.
+func (j *joining) reinitializes() bool {
+	return slices.ContainsFunc(j.secrets.PSKs, func(id message.PreSharedKeyID) bool {
+		return id.Type == message.PSKResumption && id.Usage == message.ResumptionReInit &&
+			bytes.Equal(id.GroupID, j.info.GroupContext.GroupID)
+	})
 }
 
 // checkReInitTo: the last commit of the old group had a ReInit, and the new

@@ -1,6 +1,7 @@
 package mls_test
 
 import (
+	"bytes"
 	"testing"
 
 	"webmls/mls"
@@ -76,6 +77,94 @@ func TestReInit(t *testing.T) {
 		t.Fatalf("new group: %+v", info)
 	}
 	_ = old
+}
+
+// TestReInitKeepsID: the new group has the id of the old one and takes its place.
+func TestReInitKeepsID(t *testing.T) {
+	alice, bob, carol := trio(t, x25519)
+	parties := []*party{alice, bob, carol}
+	unread := alice.send("not acknowledged yet")
+	bob.receive(unread)
+	carol.receive(unread)
+	r := alice.commit(mls.CommitOptions{ReInit: &message.ReInit{
+		GroupID:     alice.group.ID(),
+		Version:     message.MLS10,
+		CipherSuite: x25519,
+	}})
+
+	// A group that is not reinitialized yet gives way to nothing.
+	stranger := newParty(t, x25519, "stranger")
+	var err error
+	if stranger.group, err = stranger.client.CreateGroup(ctx, stranger.id.ID(), mls.GroupOptions{GroupID: alice.group.ID()}); err != nil {
+		t.Fatal(err)
+	}
+	foreign := stranger.commit(mls.CommitOptions{Add: [][]byte{carol.keyPackage()}}).Welcome
+	_, err = carol.client.JoinGroup(ctx, foreign, mls.JoinOptions{})
+	wantCode(t, err, mlserr.GroupExists)
+
+	bob.receive(r.Commit)
+	carol.receive(r.Commit)
+	alice.apply()
+	before := carol.info()
+
+	// One that is gives way to its successor alone.
+	_, err = carol.client.JoinGroup(ctx, foreign, mls.JoinOptions{})
+	wantCode(t, err, mlserr.GroupExists)
+	_, err = carol.client.CreateGroup(ctx, carol.id.ID(), mls.GroupOptions{GroupID: carol.group.ID()})
+	wantCode(t, err, mlserr.GroupExists)
+	if info := carol.info(); info.Status != mls.StatusReadOnly || !bytes.Equal(info.EpochAuthenticator, before.EpochAuthenticator) {
+		t.Fatalf("the old group is now %+v", info)
+	}
+
+	g, result, err := bob.group.ReInit(ctx, [][]byte{alice.keyPackage(), carol.keyPackage()}, mls.SuccessorOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob.group = g
+	bob.reload()
+	bob.apply()
+	alice.join(result.Welcome)
+	carol.join(result.Welcome)
+	for _, p := range parties {
+		p.reload()
+	}
+	agree(t, alice, bob, carol)
+	talk(t, alice, bob, carol)
+	if info := carol.info(); info.Epoch != 1 || info.Status != mls.StatusActive {
+		t.Fatalf("new group: %+v", info)
+	}
+	inbox, err := carol.group.Inbox(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(inbox) == 0 || string(inbox[0].Event.Content) != "not acknowledged yet" {
+		t.Fatalf("inbox: %v", inbox)
+	}
+}
+
+// TestPendingRatchetTree: the tree goes to the joiner together with the Welcome.
+func TestPendingRatchetTree(t *testing.T) {
+	alice, bob := newParty(t, x25519, "alice"), newParty(t, x25519, "bob")
+	alice.create()
+	_, err := alice.group.PendingRatchetTree(ctx)
+	wantCode(t, err, mlserr.NoPendingCommit)
+	r := alice.commit(mls.CommitOptions{Add: [][]byte{bob.keyPackage()}, NoRatchetTree: true})
+	alice.reload()
+	nodes, err := alice.group.PendingRatchetTree(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = bob.client.JoinGroup(ctx, r.Welcome, mls.JoinOptions{})
+	wantCode(t, err, mlserr.TreeMissing)
+	if bob.group, err = bob.client.JoinGroup(ctx, r.Welcome, mls.JoinOptions{RatchetTree: nodes}); err != nil {
+		t.Fatal(err)
+	}
+	alice.apply()
+	agree(t, alice, bob)
+	talk(t, alice, bob)
+	if now, err := alice.group.RatchetTree(ctx); err != nil || !bytes.Equal(now, nodes) {
+		t.Fatalf("the tree after is another: %v", err)
+	}
 }
 
 func TestBranch(t *testing.T) {
