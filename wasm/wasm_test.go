@@ -1,0 +1,351 @@
+//go:build js && wasm
+
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"syscall/js"
+	"testing"
+	"time"
+
+	"webmls/mls"
+	"webmls/mls/mlserr"
+	"webmls/mls/suite"
+	"webmls/wasm/internal/curve"
+	"webmls/wasm/internal/der"
+)
+
+// evaluate runs JavaScript whose last statement returns a value.
+func evaluate(source string, params ...any) js.Value {
+	return js.Global().Get("Function").New("a", "b", source).Invoke(params...)
+}
+
+// TestMain takes the place of runtime.ts.
+func TestMain(m *testing.M) {
+	host = evaluate(`
+		return {
+			defer() { const d = {}; d.promise = new Promise((resolve, reject) => Object.assign(d, { resolve, reject })); return d; },
+			then(promise, id) { promise.then((v) => a(id, true, v), (e) => a(id, false, e)); },
+		};`, js.FuncOf(settle))
+	m.Run()
+}
+
+// bridge calls a method as JavaScript does, and waits.
+func bridge(t *testing.T, method string, args any) (js.Value, error) {
+	t.Helper()
+	return await(t.Context(), evaluate("return { get: () => a }", enter(js.Undefined(), []js.Value{js.ValueOf(method), js.ValueOf(args)})), "get")
+}
+
+func wantCode(t *testing.T, err error, code mlserr.Code) {
+	t.Helper()
+	if mlserr.CodeOf(err) != code {
+		t.Errorf("%v, want %s", err, code)
+	}
+}
+
+func TestAwait(t *testing.T) {
+	object := evaluate(`return {
+		later: (v) => new Promise((resolve) => setTimeout(() => resolve(v + 1), 5)),
+		stale: () => Promise.reject({ code: "STALE", detail: "why" }),
+		fails: () => Promise.reject(new TypeError("bad")),
+		number: () => Promise.reject(7),
+		nothing: () => Promise.reject(undefined),
+		throws: () => { throw new RangeError("at once"); },
+		unknown: () => Promise.reject({ code: "NO_SUCH_CODE", name: "N", message: "m" }),
+		never: () => new Promise(() => {}),
+	}`)
+	if v, err := await(t.Context(), object, "later", 1); err != nil || v.Int() != 2 {
+		t.Error(v, err)
+	}
+	for method, want := range map[string]struct {
+		code   mlserr.Code
+		detail string
+	}{
+		"stale": {mlserr.Stale, "why"}, "fails": {mlserr.Internal, "TypeError: bad"}, "number": {mlserr.Internal, "number"},
+		"nothing": {mlserr.Internal, "undefined"}, "throws": {mlserr.Internal, "RangeError: at once"}, "unknown": {mlserr.Internal, "N: m"},
+	} {
+		_, err := await(t.Context(), object, method)
+		wantCode(t, err, want.code)
+		if err != nil && !strings.Contains(err.Error(), want.detail) {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+	defer cancel()
+	_, err := await(ctx, object, "never")
+	wantCode(t, err, mlserr.Cancelled)
+	if len(pending.waiting) != 0 {
+		t.Errorf("%d are still waited for", len(pending.waiting))
+	}
+}
+
+// TestPanic: a fault rejects one promise, and the program goes on.
+func TestPanic(t *testing.T) {
+	methods["test.panic"] = alone(func(*args) func() (any, error) {
+		return func() (any, error) { panic("step") }
+	})
+	methods["test.read"] = alone(func(in *args) func() (any, error) {
+		var m map[string]int
+		m["nil"] = 1
+		return nil
+	})
+	methods["test.result"] = alone(func(*args) func() (any, error) {
+		return func() (any, error) { return struct{}{}, nil } // no value of JavaScript
+	})
+	defer func() {
+		delete(methods, "test.panic")
+		delete(methods, "test.read")
+		delete(methods, "test.result")
+	}()
+	for _, method := range []string{"test.panic", "test.read", "test.result"} {
+		_, err := bridge(t, method, map[string]any{})
+		wantCode(t, err, mlserr.Internal)
+	}
+	_, err := bridge(t, "no.such", map[string]any{})
+	wantCode(t, err, mlserr.InvalidArgument)
+	_, err = bridge(t, "group.send", map[string]any{"client": 99})
+	wantCode(t, err, mlserr.Closed)
+	v, err := bridge(t, "peek", map[string]any{"message": bytesValue([]byte{0, 1, 0, 3})})
+	if err != nil || v.Get("wireFormat").Int() != 3 || !v.Get("epoch").IsUndefined() {
+		t.Error(v, err)
+	}
+}
+
+// TestTurns: calls of one lane run in the order in which they were entered,
+// whatever they wait for; other lanes do not wait.
+func TestTurns(t *testing.T) {
+	c := &client{ctx: t.Context()}
+	var order []string
+	gate := make(chan struct{})
+	var results []<-chan struct{}
+	start := func(lane, name string, wait <-chan struct{}) {
+		j := c.job(lane, func(context.Context) (any, error) {
+			if wait != nil {
+				<-wait
+			}
+			order = append(order, name)
+			return nil, nil
+		})
+		before, done := j.queue()
+		finished := make(chan struct{})
+		results = append(results, finished)
+		go func() {
+			defer close(finished)
+			<-before
+			defer done()
+			if _, err := j.run(); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	start("a", "a1", gate)
+	start("a", "a2", nil)
+	start("b", "b1", nil)
+	start("a", "a3", nil)
+	<-results[2]
+	if !slices.Equal(order, []string{"b1"}) {
+		t.Error(order)
+	}
+	close(gate)
+	c.running.Wait()
+	if !slices.Equal(order, []string{"b1", "a1", "a2", "a3"}) {
+		t.Error(order)
+	}
+	if len(c.turns.last) != 0 {
+		t.Errorf("%d lanes are left", len(c.turns.last))
+	}
+}
+
+func TestArgs(t *testing.T) {
+	object := evaluate(`return {
+		bytes: new Uint8Array([1, 2, 3, 4]).subarray(1, 3), empty: new Uint8Array(), text: "é", number: 4294967295, big: 2 ** 53 - 1,
+		flag: true, list: [new Uint8Array([5]), new Uint8Array()], numbers: [0, 7], null: null, negative: -1, fraction: 1.5, huge: 2 ** 32,
+		nan: NaN, words: ["a"], basic: { type: 1, identity: new Uint8Array([9]) }, badCredential: { type: "1" },
+		extensions: [{ type: 10, data: new Uint8Array([1]) }], badExtensions: [{ type: 70000 }], float32: new Float32Array(2),
+	}`)
+	in := &args{object: object}
+	if b := in.bytes("bytes"); string(b) != "\x02\x03" {
+		t.Errorf("%x", b)
+	}
+	if b := in.optionalBytes("empty"); b == nil || len(b) != 0 {
+		t.Errorf("%v: an empty array is not an absent one", b)
+	}
+	if in.optionalBytes("absent") != nil || in.optionalBytes("null") != nil || in.bytesList("absent") != nil || in.flag("absent") ||
+		in.optionalNumber("absent") != nil || in.numberList("absent") != nil || in.extensions("absent") != nil {
+		t.Error("what is absent is there")
+	}
+	if l := in.bytesList("list"); len(l) != 2 || string(l[0]) != "\x05" || len(l[1]) != 0 {
+		t.Error(l)
+	}
+	if in.text("text") != "é" || in.number("number") != 1<<32-1 || !in.flag("flag") {
+		t.Error("text, number or flag")
+	}
+	if !slices.Equal(in.numberList("numbers"), []uint32{0, 7}) || !slices.Equal(in.integerList("numbers"), []uint64{0, 7}) {
+		t.Error("numbers")
+	}
+	if c := in.credential("basic"); c.Type != 1 || string(c.Identity) != "\x09" {
+		t.Error(c)
+	}
+	if e := in.extensions("extensions"); len(*e) != 1 || (*e)[0].Type != 10 || string((*e)[0].Data) != "\x01" {
+		t.Error(e)
+	}
+	if in.err != nil {
+		t.Fatal(in.err)
+	}
+	for name, read := range map[string]func(in *args){
+		"text as bytes":       func(in *args) { in.bytes("text") },
+		"nothing as bytes":    func(in *args) { in.bytes("absent") },
+		"floats as bytes":     func(in *args) { in.bytes("float32") },
+		"words as bytes list": func(in *args) { in.bytesList("words") },
+		"bytes as a list":     func(in *args) { in.bytesList("bytes") },
+		"number as text":      func(in *args) { in.text("number") },
+		"negative":            func(in *args) { in.number("negative") },
+		"fraction":            func(in *args) { in.number("fraction") },
+		"too large":           func(in *args) { in.number("huge") },
+		"not a number":        func(in *args) { in.number("nan") },
+		"text as number":      func(in *args) { in.optionalNumber("text") },
+		"words as numbers":    func(in *args) { in.numberList("words") },
+		"number as flag":      func(in *args) { in.flag("number") },
+		"text as credential":  func(in *args) { in.credential("text") },
+		"bad credential":      func(in *args) { in.credential("badCredential") },
+		"bad extensions":      func(in *args) { in.extensions("badExtensions") },
+		"words as extensions": func(in *args) { in.extensions("words") },
+		"text as object":      func(in *args) { in.hostObject("text") },
+	} {
+		in := &args{object: object}
+		if read(in); in.err == nil || in.err.Code != mlserr.InvalidArgument {
+			t.Errorf("%s: %v", name, in.err)
+		}
+	}
+}
+
+// TestErrors: what crosses is the code that says most, with all details.
+func TestErrors(t *testing.T) {
+	quota := mlserr.New(mlserr.StoreQuota, "full")
+	for _, c := range []struct {
+		err    error
+		code   mlserr.Code
+		detail string
+	}{
+		{mlserr.New(mlserr.InvalidSignature, "leaf 3"), mlserr.InvalidSignature, "leaf 3"},
+		{mlserr.Wrap(mlserr.Malformed, "x", mlserr.New(mlserr.TooLarge, "y")), mlserr.Malformed, "x: TOO_LARGE: y"},
+		{mlserr.Wrap(mlserr.StoreFailed, "", quota), mlserr.StoreQuota, "full"},
+		{mlserr.Wrap(mlserr.StoreFailed, "s", errors.New("odd")), mlserr.StoreFailed, "s: odd"},
+		{mlserr.Wrap(mlserr.CredentialRejected, "L1", mlserr.New(mlserr.Authenticator, "net")), mlserr.Authenticator, "net"},
+		{mlserr.Wrap(mlserr.CredentialRejected, "L1", mlserr.New(mlserr.CredentialRejected, "claim 1")), mlserr.CredentialRejected,
+			"L1: CREDENTIAL_REJECTED: claim 1"},
+		{errors.New("plain"), mlserr.Internal, "plain"},
+	} {
+		v := errorValue(c.err)
+		if v.Get("code").String() != string(c.code) || v.Get("detail").String() != c.detail ||
+			v.Get("class").String() != c.code.Info().Class.String() || v.Get("rule").String() != c.code.Info().Text {
+			t.Errorf("%v crosses as %s: %s", c.err, v.Get("code"), v.Get("detail"))
+		}
+	}
+}
+
+// TestStore runs the store's contract over a store in JavaScript.
+func TestStore(t *testing.T) {
+	s := hostStore{evaluate(`
+		const scopes = new Map();
+		return {
+			async load(scope) {
+				const s = scopes.get(scope) ?? { revision: 0, records: new Map() };
+				return { revision: s.revision, names: [...s.records.keys()], values: [...s.records.values()] };
+			},
+			async commit(changes) {
+				for (const c of changes) if ((scopes.get(c.scope)?.revision ?? 0) !== c.base) throw { code: "STALE", detail: c.scope };
+				for (const c of changes) {
+					const records = new Map(c.deleteAll ? [] : scopes.get(c.scope)?.records);
+					for (const name of c.delete) records.delete(name);
+					c.names.forEach((name, i) => records.set(name, c.values[i]));
+					scopes.set(c.scope, { revision: c.base + 1, records });
+				}
+			},
+		};`)}
+	memory := mls.NewMemoryStore()
+	scope := mls.GroupScope([]byte{0, 0xff, '/', 0x80})
+	for i, b := range []mls.Batch{
+		{Changes: []mls.Change{{Scope: scope, Put: mls.Records{"a": {1}, "b": {}}}, {Scope: mls.ClientScope, Put: mls.Records{"c": {2}}}}},
+		{Changes: []mls.Change{{Scope: scope, Base: 1, Delete: []string{"a"}, Put: mls.Records{"d": {3, 4}}}}},
+		{Changes: []mls.Change{{Scope: scope, Base: 1, Put: mls.Records{"stale": {}}}, {Scope: mls.ClientScope, Base: 1, DeleteAll: true}}},
+		{Changes: []mls.Change{{Scope: scope, Base: 2, DeleteAll: true, Put: mls.Records{"e": {5}}}}},
+		// A caller that has given up: what has begun is finished all the same.
+		{Changes: []mls.Change{{Scope: mls.ClientScope, Base: 1, Put: mls.Records{"f": {6}}}}},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		if i == 4 {
+			cancel()
+		}
+		err, want := s.Commit(ctx, b), memory.Commit(t.Context(), b)
+		cancel()
+		if mlserr.CodeOf(err) != mlserr.CodeOf(want) {
+			t.Errorf("batch %d: %v, want %v", i, err, want)
+		}
+		for _, scope := range []mls.Scope{scope, mls.ClientScope, "other"} {
+			got, rev, err := s.Load(t.Context(), scope)
+			want, wantRev, _ := memory.Load(t.Context(), scope)
+			if err != nil || rev != wantRev || len(got) != len(want) {
+				t.Errorf("batch %d, %q: %v at %d, %v, want %v at %d", i, scope, got, rev, err, want, wantRev)
+			}
+			for name := range want {
+				if string(got[name]) != string(want[name]) {
+					t.Errorf("batch %d, %q, %s: %x, want %x", i, scope, name, got[name], want[name])
+				}
+			}
+		}
+	}
+}
+
+// TestVerify: which index is bad when some signatures do not parse and the host
+// finds others bad.
+func TestVerify(t *testing.T) {
+	scalar := make([]byte, 32)
+	scalar[31] = 1
+	point, signature := curve.P256().PublicKey(scalar), der.Marshal(make([]byte, 64))
+	good := suite.Verification{PublicKey: point, Signature: signature}
+	badDER := suite.Verification{PublicKey: point, Signature: signature[1:]}
+	badPoint := suite.Verification{PublicKey: point[1:], Signature: signature}
+	for _, c := range []struct {
+		list []suite.Verification
+		host int // what the host answers
+		sent int // how many it is asked about
+		want int
+	}{
+		{[]suite.Verification{good, good}, -1, 2, -1},
+		{[]suite.Verification{good, good}, 1, 2, 1},
+		{[]suite.Verification{good, badDER, good}, -1, 1, 1},
+		{[]suite.Verification{good, badPoint}, 0, 1, 0},
+		{[]suite.Verification{badPoint, badDER}, -1, 0, 0},
+		{nil, -1, 0, -1},
+	} {
+		object := evaluate("return { curves: ['P-256'] }")
+		asked := js.Global().Get("Array").New()
+		object.Set("verify", evaluate("return async (curve, packed) => { b.push(packed.length); return a; }", c.host, asked))
+		bad, err := newHostKeys(object).Verify(t.Context(), suite.P256AES128SHA256P256, c.list)
+		if err != nil || bad != c.want {
+			t.Errorf("%d of %d: %d, %v, want %d", c.host, len(c.list), bad, err, c.want)
+		}
+		if size := c.sent * (3*4 + 65 + 64); asked.Length() != 1 || asked.Index(0).Int() != size {
+			t.Errorf("%d of %d: asked %v times, want once with %d bytes", c.host, len(c.list), asked.Length(), size)
+		}
+	}
+}
+
+func TestSupports(t *testing.T) {
+	keys := newHostKeys(evaluate("return { curves: ['P-384'] }"))
+	var got []suite.ID
+	for _, id := range suite.All() {
+		if keys.Supports(id) {
+			got = append(got, id)
+		}
+	}
+	if !slices.Equal(got, []suite.ID{1, 3, 4, 6, 7}) {
+		t.Error(got)
+	}
+	_, err := keys.GenerateHPKEKey(t.Context(), suite.P256AES128SHA256P256)
+	wantCode(t, err, mlserr.UnknownSuite)
+}
