@@ -80,6 +80,13 @@ describe("chat", { timeout: 110_000 }, () => {
     await thief.context.close();
   });
 
+  step("a second tab with the same name waits", async () => {
+    const second = await Watched.open(alice.context, "second");
+    await second.page.goto(alice.page.url());
+    await second.until("it says why", () => document.querySelector(".waiting")?.textContent.includes("alice is open in another tab"));
+    await second.page.close();
+  });
+
   step("alice starts a group and invites bob", async () => {
     await alice.createGroup(title);
     assert.equal((await alice.security()).epoch, 0);

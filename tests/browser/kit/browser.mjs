@@ -1,15 +1,26 @@
 // Headless Chromium, and pages that keep a record of all that went wrong in them.
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import puppeteer from "puppeteer-core";
 import { artifacts } from "./paths.mjs";
 
 const patience = 20_000;
 
+/** The browser's program: CHROMIUM, a path or a name, or the first of its usual names. */
+function chromium() {
+  const names = process.env.CHROMIUM ? [process.env.CHROMIUM] : ["chromium", "chromium-browser", "google-chrome"];
+  const folders = ["", ...(process.env.PATH ?? "").split(delimiter)];
+  for (const name of names) {
+    const path = folders.map((folder) => join(folder, name)).find((file) => file.includes("/") && existsSync(file));
+    if (path) return path;
+  }
+  throw new Error(`no browser: ${names.join(", ")} not found`);
+}
+
 export async function launch() {
   return puppeteer.launch({
-    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+    executablePath: chromium(),
     headless: true,
     args: [
       "--no-sandbox",

@@ -8,7 +8,7 @@ import { Messages } from "./messages.js";
 export class ConversationView {
   readonly element: HTMLElement;
   readonly conversation: Conversation;
-  readonly #title = h("h2", { class: "title" });
+  readonly #title = h("h1", { class: "title" });
   readonly #line = h("p", { class: "about" });
   readonly #messages: Messages;
   readonly #composer: Composer;
@@ -76,6 +76,8 @@ export class ConversationView {
   #update(): void {
     const { title, status, members, epoch } = this.conversation;
     this.#title.textContent = title;
+    this.element.classList.toggle("left", status !== "active");
+    this.#toggle.hidden = status !== "active";
     this.#line.textContent =
       status === "active" ? `${members.length === 1 ? "Only you" : `${members.length} members`} · epoch ${epoch}` : "You are not a member";
     this.#messages.update();

@@ -9,6 +9,7 @@ import { avatar, fill, h, icon } from "./element.js";
 export class Details {
   readonly element: HTMLElement;
   readonly #conversation: Conversation;
+  #shown: { members: readonly Member[]; changing: Intent | undefined } | undefined;
   readonly #members = h("ul", { class: "members" });
   readonly #count = h("span", { class: "count" });
   readonly #epoch = h("dd", { class: "epoch" });
@@ -27,7 +28,6 @@ export class Details {
   });
   readonly #invite = h("button", { type: "submit", class: "primary" }, "Invite");
   readonly #renew = h("button", { type: "button", class: "secondary renew", onclick: () => void this.#attempt(this.#conversation.renewKeys()) }, icon("key"), "Update keys");
-  readonly #active: HTMLElement[];
 
   constructor(conversation: Conversation, close: () => void) {
     this.#conversation = conversation;
@@ -48,7 +48,6 @@ export class Details {
       this.#renew,
       h("p", { class: "hint" }, "Makes new keys for you. Whoever may have copied your old ones is shut out."),
     );
-    this.#active = [people, security];
     this.element = h(
       "aside",
       {
@@ -66,9 +65,7 @@ export class Details {
   }
 
   update(): void {
-    const { status, members, epoch, safetyNumber, changing } = this.#conversation;
-    const active = status === "active";
-    for (const section of this.#active) section.hidden = !active;
+    const { members, epoch, safetyNumber, changing } = this.#conversation;
     this.#count.textContent = String(members.length);
     this.#epoch.textContent = String(epoch);
     if (this.#safety.textContent !== safetyNumber) {
@@ -77,6 +74,8 @@ export class Details {
     this.#invite.disabled = this.#renew.disabled = changing !== undefined;
     const progress = changing ? doing(changing) : "";
     if (this.#progress.textContent !== progress) this.#progress.textContent = progress;
+    if (members === this.#shown?.members && changing === this.#shown.changing) return;
+    this.#shown = { members, changing };
     fill(this.#members, ...members.map((member) => this.#member(member, changing !== undefined)));
   }
 
@@ -90,7 +89,7 @@ export class Details {
       !member.own &&
         h(
           "button",
-          { type: "button", class: "link danger", disabled: busy, "aria-label": `Remove ${name}`, onclick: () => void this.#attempt(this.#conversation.remove(member)) },
+          { type: "button", class: "link danger", disabled: busy, "aria-label": `Remove ${name}`, onclick: () => void this.#remove(member) },
           "Remove",
         ),
     );
@@ -102,6 +101,11 @@ export class Details {
     if (!name) return;
     if (await this.#attempt(this.#conversation.invite(name))) this.#invitation.value = "";
     this.#invitation.focus();
+  }
+
+  async #remove(member: Member): Promise<void> {
+    await this.#attempt(this.#conversation.remove(member));
+    this.#invitation.focus(); // the button that had the focus is gone
   }
 
   /** Waits for a change of the group, and shows where it fails. */

@@ -34,6 +34,7 @@ const svg = "http://www.w3.org/2000/svg";
 /** Line icons on a grid of 24, by their path. They say nothing to a screen reader. */
 const icons = {
   back: "M15 5l-7 7 7 7",
+  check: "M5 12.5l4.5 4.5L19 7",
   close: "M6 6l12 12M18 6L6 18",
   info: "M12 11v6M12 7.5v.01M12 3a9 9 0 1 0 0 18a9 9 0 1 0 0-18",
   key: "M14 10a4 4 0 1 0-3.5 4L13 16h2v2h2v2h3v-3l-6.2-6.2",

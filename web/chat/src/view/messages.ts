@@ -3,7 +3,7 @@
 import type { Conversation } from "../conversation.js";
 import type { Entry } from "../history.js";
 import { alertOf } from "./alerts.js";
-import { avatar, h } from "./element.js";
+import { avatar, h, icon } from "./element.js";
 
 /** How near to its end, in pixels, the log follows what is new. */
 const nearEnd = 80;
@@ -19,19 +19,22 @@ export class Messages {
   readonly #conversation: Conversation;
   readonly #log = h("div", { class: "log", role: "log", "aria-label": "Messages", "aria-live": "polite", "aria-relevant": "additions", tabindex: 0 });
   readonly #earlier: HTMLButtonElement;
+  #following = true; // what is new at the end
   readonly #shown = new Map<number, { entry: Entry; element: HTMLElement }>();
 
   constructor(conversation: Conversation) {
     this.#conversation = conversation;
     this.#earlier = h("button", { type: "button", class: "earlier", onclick: () => void this.#loadEarlier() }, "Show earlier messages");
-    this.element = h("div", { class: "messages" }, this.#earlier, this.#log);
+    this.element = h("div", { class: "messages", onscroll: () => (this.#following = this.#isAtEnd()) }, this.#earlier, this.#log);
+    new ResizeObserver(() => {
+      if (this.#following) this.toEnd();
+    }).observe(this.element);
   }
 
   /** Shows what is new, and in place what has changed. */
   update(): void {
     const { entries, hasEarlier } = this.#conversation;
     this.#earlier.hidden = !hasEarlier;
-    const following = this.#isAtEnd();
     let before: Element | null = null; // the element behind which the next one belongs
     let previous: Entry | undefined;
     for (const entry of entries) {
@@ -50,7 +53,7 @@ export class Messages {
       }
       previous = entry;
     }
-    if (following) this.toEnd();
+    if (this.#following) this.toEnd();
   }
 
   toEnd(): void {
@@ -101,7 +104,7 @@ export class Messages {
       "span",
       { class: "foot" },
       stamp(entry),
-      entry.state && h("span", { class: "state", "data-state": entry.state }, stateWords[entry.state]),
+      entry.state && h("span", { class: "state", "data-state": entry.state }, entry.state === "sent" && icon("check"), h("span", {}, stateWords[entry.state])),
       entry.state === "failed" && h("button", { type: "button", class: "link", onclick: () => void again() }, "Try again"),
     );
   }

@@ -21,13 +21,13 @@ export function showShell(root: Element, session: Session): void {
 
   const show = (): void => {
     const conversation = session.find(location.hash.slice(1));
+    shell.classList.toggle("reading", conversation !== undefined);
     if (!conversation || open?.conversation !== conversation) {
       open?.close();
       open = conversation && new ConversationView(conversation, () => select(undefined));
       fill(stage, open?.element ?? nothingOpen(session.conversations.length > 0));
       open?.opened();
     }
-    shell.classList.toggle("reading", conversation !== undefined);
     sidebar.mark(conversation);
   };
 
