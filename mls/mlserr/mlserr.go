@@ -118,7 +118,8 @@ func (e *Error) Is(target error) bool {
 func (e *Error) Unwrap() error { return e.Err }
 
 // CodeOf returns the code of the outermost *Error in err's chain, Internal
-// when there is none, and the empty code for nil.
+// when there is none, and the empty code for nil. Of joined errors the first
+// that has a code gives it.
 func CodeOf(err error) Code {
 	for e := err; e != nil; {
 		switch x := e.(type) {
@@ -128,6 +129,13 @@ func CodeOf(err error) Code {
 			return x
 		case interface{ Unwrap() error }:
 			e = x.Unwrap()
+		case interface{ Unwrap() []error }:
+			for _, part := range x.Unwrap() {
+				if code := CodeOf(part); code != Internal {
+					return code
+				}
+			}
+			return Internal
 		default:
 			return Internal
 		}
