@@ -13,6 +13,13 @@ import "webmls/mls/mlserr"
 // (RFC 9420, Section 2.1.2).
 const MaxVector = 1<<30 - 1
 
+// MaxElements is how many vector elements one Reader decodes, those of all
+// vectors together (D4). An element may take much more room in memory than on
+// the wire, a blank tree node 16 bytes instead of one; so it is this, and not
+// the length of the input alone, that bounds what a message of many small
+// elements costs its receiver. It is twice the nodes of the largest tree.
+const MaxElements = 1 << 22
+
 // Marshaler is a value with a presentation-language encoding.
 type Marshaler interface {
 	// Marshal appends the encoding to w.
@@ -140,8 +147,9 @@ func varintSize(n int) int {
 // return zero values, so that a decoder reads a struct straight through and
 // the caller looks at Err once.
 type Reader struct {
-	b   []byte
-	err error
+	b        []byte
+	err      error
+	elements int // of vectors, read so far
 }
 
 // NewReader returns a Reader over b. Slices that it returns alias b.
@@ -263,7 +271,8 @@ func (r *Reader) Opaque() []byte { return r.Raw(r.Varint()) }
 
 // Vector reads a vector<V> and calls f until its bytes are used up. f sees a
 // Reader that ends where the vector ends. Each call must consume at least one
-// byte, so that no input can make the loop endless.
+// byte, so that no input can make the loop endless. Code: TOO_LARGE for more
+// than MaxElements.
 func (r *Reader) Vector(f func(r *Reader)) {
 	body := r.Opaque()
 	if r.err != nil {
@@ -272,6 +281,10 @@ func (r *Reader) Vector(f func(r *Reader)) {
 	rest := r.b
 	r.b = body
 	for len(r.b) != 0 {
+		if r.elements++; r.elements > MaxElements {
+			r.Fail(mlserr.New(mlserr.TooLarge, "D4: vector elements"))
+			return
+		}
 		before := len(r.b)
 		f(r)
 		if r.err != nil {
