@@ -139,6 +139,23 @@ describe("chat", { timeout: 110_000 }, () => {
     assert.notEqual((await agree()).safety, safety);
   });
 
+  step("the answer to alice's commit is lost, and bob's commit follows; hers counts once", async () => {
+    const { epoch } = await agree();
+    await alice.deafen();
+    await alice.page.evaluate(() => document.querySelector("button.renew").click());
+    await bob.epoch(epoch + 1);
+    await bob.page.evaluate(() => document.querySelector("button.renew").click());
+    await bob.epoch(epoch + 2);
+    assert.equal((await alice.security()).epoch, epoch);
+    await alice.reconnect();
+    await alice.epoch(epoch + 2);
+    await alice.watched.until("nothing is under way", () => document.querySelector(".progress").textContent === "");
+    await talk(alice, 1);
+    await talk(bob, 1);
+    for (const person of [alice, bob]) for (const name of ["alice", "bob"]) await person.hasTexts(name, said[name].length);
+    assert.equal((await agree()).epoch, epoch + 2);
+  });
+
   step("alice's tab is killed in the middle of a commit and a message; both get through", async () => {
     const { epoch } = await agree();
     service.freeze();

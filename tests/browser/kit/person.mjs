@@ -8,7 +8,23 @@ export class Person {
     person.url = url;
     person.context = context;
     person.watched = await Watched.open(context, name);
+    await person.watched.page.evaluateOnNewDocument(deafWebSocket);
     return person;
+  }
+
+  /** Nothing of what the service sends arrives any more; what is sent to it does. */
+  deafen() {
+    return this.page.evaluate(() => (globalThis.deaf = true));
+  }
+
+  /** The connection breaks, and is made again. */
+  async reconnect() {
+    await this.page.evaluate(() => {
+      globalThis.deaf = false;
+      globalThis.lastSocket.close();
+      globalThis.lastSocket.onclose?.(new CloseEvent("close", { code: 1006 }));
+    });
+    await this.ready();
   }
 
   get page() {
@@ -124,4 +140,19 @@ export class Person {
   alerts() {
     return this.page.evaluate(() => [...document.querySelectorAll(".alert p")].map((e) => e.textContent));
   }
+}
+
+/** Is run in the page before the app: a WebSocket that can be made deaf. */
+function deafWebSocket() {
+  const Real = globalThis.WebSocket;
+  globalThis.WebSocket = class extends Real {
+    constructor(...args) {
+      super(...args);
+      globalThis.lastSocket = this;
+    }
+
+    set onmessage(listener) {
+      super.onmessage = listener && ((event) => globalThis.deaf || listener.call(this, event));
+    }
+  };
 }
