@@ -7,8 +7,8 @@ import { extname, join, normalize } from "node:path";
 const types = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".map": "application/json" };
 const page = '<!doctype html><html lang="en"><meta charset="utf-8"><title>bare</title><link rel="icon" href="data:,">';
 
-/** Serves a folder under /webmls/, and the page under /. */
-export async function serve(folder) {
+/** Serves a folder under /webmls/, the page under /, and scripts, by name, under /scripts/. */
+export async function serve(folder, scripts = {}) {
   const server = createServer(async (request, response) => {
     const path = normalize(new URL(request.url, "http://localhost").pathname);
     response.setHeader("Content-Security-Policy", "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data:");
@@ -16,6 +16,12 @@ export async function serve(folder) {
     if (path === "/") {
       response.setHeader("Content-Type", "text/html");
       response.end(page);
+      return;
+    }
+    const script = path.startsWith("/scripts/") && scripts[path.slice("/scripts/".length)];
+    if (script) {
+      response.setHeader("Content-Type", "text/javascript");
+      response.end(script);
       return;
     }
     try {
