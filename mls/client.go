@@ -550,11 +550,15 @@ func (c *Client) externalPSK(ctx context.Context, id []byte) (secret []byte, err
 
 // sentLifetimes are the rules for leaves that this client adds itself.
 func (c *Client) sentLifetimes() *lifetimeRules {
-	return &lifetimeRules{
+	rules := &lifetimeRules{
 		now:  c.now().Unix(),
 		skew: int64(c.limits.LifetimeSkew.Seconds()),
 		max:  int64(c.limits.MaxLifetime.Seconds()),
 	}
+	if c.limits.MaxLifetime < 0 {
+		rules.max = -1
+	}
+	return rules
 }
 
 // receivedLifetimes are the rules for leaves that others add.

@@ -20,7 +20,7 @@ type leafRules struct {
 
 type lifetimeRules struct {
 	now       int64 // Unix seconds
-	skew, max int64 // seconds
+	skew, max int64 // seconds; a negative max is none
 }
 
 func newLeafRules(extensions message.Extensions, lifetimes *lifetimeRules) (*leafRules, error) {
@@ -107,7 +107,7 @@ func (r *lifetimeRules) check(l message.Lifetime) error {
 	switch {
 	case l.NotAfter < l.NotBefore:
 		return mlserr.New(mlserr.LifetimeInvalid, "L5: ends before it begins")
-	case l.NotAfter-l.NotBefore > uint64(r.max):
+	case r.max >= 0 && l.NotAfter-l.NotBefore > uint64(r.max):
 		return mlserr.New(mlserr.LifetimeInvalid, "L5: longer than accepted")
 	case l.NotBefore > now+uint64(r.skew):
 		return mlserr.New(mlserr.LifetimeInvalid, "L5: not begun")

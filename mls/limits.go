@@ -23,7 +23,8 @@ type Limits struct {
 	// MaxProposals is how many proposals of an epoch are cached (default 4,096).
 	MaxProposals int
 	// MaxLifetime is the longest lifetime of a key package that is accepted
-	// for an Add (default 400 days; RFC 9420, Section 7.2).
+	// for an Add (default 400 days; RFC 9420, Section 7.2). -1 accepts any: for
+	// tests against implementations whose key packages do not end.
 	MaxLifetime time.Duration
 	// LifetimeSkew is the clock difference that is forgiven (default 1 day).
 	LifetimeSkew time.Duration
