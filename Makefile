@@ -54,7 +54,7 @@ test: deps vectors
 		echo "$$verdict  test-$$step  $${SECONDS}s" >> .cache/log/summary; \
 	done; \
 	echo; echo '== summary'; \
-	for step in $(STEPS); do grep -hE '^(ok|FAIL|---|# (tests|pass|fail) )' .cache/log/$$step.log || true; done; \
+	for step in $(STEPS); do grep -hE '^(ok|FAIL|---|ℹ (tests|pass|fail|skipped) )' .cache/log/$$step.log || true; done; \
 	grep -h 'SKIPPED' .cache/log/*.log || true; \
 	cat .cache/log/summary; \
 	if [ -n "$$failed" ]; then echo "FAILED:$$failed"; exit 1; fi; \
