@@ -99,6 +99,8 @@ func (s *state) commitProposals(ctx context.Context, c *Client, identity *Identi
 	}
 	out := new(outcome)
 	pending, err := s.createCommit(ctx, c, list, identity, opts, out)
+	if err != nil {
+	}
 	if err != nil && list.byReference > 0 && mlserr.CodeOf(err).Info().Class == mlserr.ClassRejected {
 		alone := *opts
 		alone.IgnoreProposals = true
@@ -173,6 +175,7 @@ func (s *state) proposalsToCommit(ctx context.Context, c *Client, opts *CommitOp
 			_, err := c.pskSecret(ctx, s, id)
 			return err == nil
 		})
+		return s.withoutSpoilers(&list), nil
 	}
 	return &list, nil
 }
@@ -295,6 +298,7 @@ func (st *staged) describe(app *applied) {
 	st.added, st.removed, st.updated = app.added, app.removed, app.updated
 	st.extended = app.extended
 	st.psks = len(app.psks)
+	st.custom = app.custom
 	st.reinit = app.reinit
 }
 

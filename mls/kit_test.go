@@ -870,3 +870,7 @@ func badLengths(b []byte) map[string][]byte {
 		"one byte more": append(bytes.Clone(b), 0),
 	}
 }
+
+func requiredCapabilities(r message.RequiredCapabilities) message.Extension {
+	return message.Extension{Type: message.ExtensionRequiredCapabilities, Data: wire.Marshal(&r)}
+}

@@ -3,6 +3,7 @@ package mls
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"webmls/mls/framing"
 	"webmls/mls/message"
@@ -202,16 +203,69 @@ func (s *state) selectProposals(list *proposalList, known func(*message.PreShare
 	}
 }
 
+// withoutSpoilers returns the list less the cached proposals that spoil it:
+// those that are valid alone and not with the others, as two Adds with one init
+// key. Whoever sends them must not keep the other proposals out of the commit.
+// It tries halves, so that a few spoilers among many cost few trials; none of
+// these verifies a signature.
+func (s *state) withoutSpoilers(list *proposalList) *proposalList {
+	if list.byReference == 0 || s.holds(list) {
+		return list
+	}
+	kept := new(proposalList)
+	var cached []*listed
+	for _, p := range list.all() {
+		if p.ref == nil {
+			kept.add(p)
+		} else {
+			cached = append(cached, p)
+		}
+	}
+	var keep func(part []*listed)
+	keep = func(part []*listed) {
+		trial := new(proposalList)
+		for _, p := range append(kept.all(), part...) {
+			trial.add(p)
+		}
+		switch half := len(part) / 2; {
+		case s.holds(trial):
+			kept = trial
+		case half > 0:
+			keep(part[:half])
+			keep(part[half:])
+		}
+	}
+	keep(cached)
+	return kept
+}
+
+// holds reports whether the rules on a list of this member's own hold, as far
+// as they need no cryptography.
+func (s *state) holds(list *proposalList) bool {
+	rules, err := newLeafRules(list.newExtensions(s.epoch.context.Extensions), nil)
+	if err != nil {
+		return false
+	}
+	if err := s.validateList(list, s.epoch.self(), rules, new(leafChecks)); err != nil {
+		return false
+	}
+	app := s.epoch.apply(list)
+	return checkResult(app, s.epoch.census.change(app.gone, app.come)) == nil
+}
+
+// all returns the proposals in the order of Section 12.3.
+func (l *proposalList) all() []*listed {
+	return slices.Concat(l.extensions, l.updates, l.removes, l.adds, l.psks, l.externalInit, l.reinit, l.custom)
+}
+
 // orRefs returns the list as a commit carries it, in the order of Section 12.3.
 func (l *proposalList) orRefs() []message.ProposalOrRef {
 	out := make([]message.ProposalOrRef, 0, l.count)
-	for _, part := range [][]*listed{l.extensions, l.updates, l.removes, l.adds, l.psks, l.externalInit, l.reinit, l.custom} {
-		for _, p := range part {
-			if p.ref != nil {
-				out = append(out, message.ProposalOrRef{Reference: p.ref})
-			} else {
-				out = append(out, message.ProposalOrRef{Proposal: p.proposal})
-			}
+	for _, p := range l.all() {
+		if p.ref != nil {
+			out = append(out, message.ProposalOrRef{Reference: p.ref})
+		} else {
+			out = append(out, message.ProposalOrRef{Proposal: p.proposal})
 		}
 	}
 	return out
@@ -227,6 +281,7 @@ type applied struct {
 	updated    []treemath.LeafIndex
 	gone, come []*message.LeafNode
 	psks       []message.PreSharedKeyID
+	custom     []message.Proposal
 	reinit     *message.ReInit
 }
 
@@ -261,6 +316,9 @@ func (e *epoch) apply(list *proposalList) *applied {
 	}
 	for _, p := range list.reinit {
 		a.reinit = p.proposal.ReInit
+	}
+	for _, p := range list.custom {
+		a.custom = append(a.custom, *p.proposal)
 	}
 	return a
 }
