@@ -7,7 +7,6 @@ import (
 	"webmls/mls/message"
 	"webmls/mls/mlserr"
 	"webmls/mls/suite"
-	"webmls/mls/treemath"
 )
 
 // update returns an Update of mallory's, signed after the change.
