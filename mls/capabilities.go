@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"webmls/mls/message"
+	"webmls/mls/mlserr"
 	"webmls/mls/suite"
 	"webmls/mls/tree"
 )
@@ -121,25 +122,44 @@ func isGrease(v uint16) bool {
 	return v&0x0f0f == 0x0a0a && v>>8 == v&0xff && v != 0xfafa
 }
 
+// Supported lists what the application supports beyond RFC 9420: the leaves of
+// this client list it, so that groups may use it. Default types and GREASE
+// values must not be in it.
+type Supported struct {
+	Extensions  []message.ExtensionType
+	Proposals   []message.ProposalType
+	Credentials []message.CredentialType
+}
+
+// check refuses what capabilities must not list. Code: INVALID_ARGUMENT.
+func (s *Supported) check() error {
+	if slices.ContainsFunc(s.Extensions, message.ExtensionType.IsDefault) || slices.ContainsFunc(s.Proposals, message.ProposalType.IsDefault) {
+		return mlserr.New(mlserr.InvalidArgument, "L11: a default type in Supported")
+	}
+	return nil
+}
+
 // ownCapabilities are what the leaves of this client list (RFC 9420, Section
 // 7.2). Default types are not listed. Each list has a GREASE value, so that
 // others keep ignoring what they do not know.
-func ownCapabilities(k suite.Keys, credential message.CredentialType) message.Capabilities {
-	c := message.Capabilities{
+func (c *Client) ownCapabilities(credential message.CredentialType) message.Capabilities {
+	own := message.Capabilities{
 		Versions:    []message.ProtocolVersion{message.MLS10},
-		Extensions:  []message.ExtensionType{message.ExtensionType(grease())},
-		Proposals:   []message.ProposalType{message.ProposalType(grease())},
+		Extensions:  append(slices.Clone(c.supported.Extensions), message.ExtensionType(grease())),
+		Proposals:   append(slices.Clone(c.supported.Proposals), message.ProposalType(grease())),
 		Credentials: []message.CredentialType{message.CredentialBasic, message.CredentialX509},
 	}
-	if !slices.Contains(c.Credentials, credential) {
-		c.Credentials = append(c.Credentials, credential)
-	}
-	for _, id := range suite.All() {
-		if k.Supports(id) {
-			c.CipherSuites = append(c.CipherSuites, id)
+	for _, t := range append(slices.Clone(c.supported.Credentials), credential) {
+		if !slices.Contains(own.Credentials, t) {
+			own.Credentials = append(own.Credentials, t)
 		}
 	}
-	c.CipherSuites = append(c.CipherSuites, suite.ID(grease()))
-	c.Credentials = append(c.Credentials, message.CredentialType(grease()))
-	return c
+	for _, id := range suite.All() {
+		if c.keys.Supports(id) {
+			own.CipherSuites = append(own.CipherSuites, id)
+		}
+	}
+	own.CipherSuites = append(own.CipherSuites, suite.ID(grease()))
+	own.Credentials = append(own.Credentials, message.CredentialType(grease()))
+	return own
 }

@@ -22,6 +22,7 @@ type Config struct {
 	Authenticator Authenticator
 	Now           func() time.Time // default time.Now
 	Limits        Limits
+	Supported     Supported
 }
 
 // Client is one device: its identities, its key packages and its groups.
@@ -32,6 +33,8 @@ type Client struct {
 	auth   Authenticator
 	now    func() time.Time
 	limits Limits
+
+	supported Supported
 
 	mu     sync.Mutex // guards what follows; taken after a group's lock
 	state  *clientState
@@ -88,13 +91,17 @@ func Open(ctx context.Context, config Config) (c *Client, err error) {
 	if config.Keys == nil || config.Store == nil || config.Authenticator == nil {
 		return nil, mlserr.New(mlserr.InvalidArgument, "Keys, Store and Authenticator are required")
 	}
+	if err := config.Supported.check(); err != nil {
+		return nil, err
+	}
 	c = &Client{
-		keys:   config.Keys,
-		store:  config.Store,
-		auth:   config.Authenticator,
-		now:    config.Now,
-		limits: config.Limits.withDefaults(),
-		groups: make(map[string]*Group),
+		supported: config.Supported,
+		keys:      config.Keys,
+		store:     config.Store,
+		auth:      config.Authenticator,
+		now:       config.Now,
+		limits:    config.Limits.withDefaults(),
+		groups:    make(map[string]*Group),
 	}
 	if c.now == nil {
 		c.now = time.Now
@@ -314,6 +321,9 @@ type KeyPackageOptions struct {
 	// LastResort keeps the key package after it was used, so that it may be
 	// used again when no other is left (RFC 9420, Section 16.8).
 	LastResort bool
+	// Extensions of the key package, and of its leaf node. The types in a leaf
+	// must be application_id or listed in Config.Supported.
+	Extensions, LeafExtensions message.Extensions
 }
 
 const (
@@ -379,6 +389,13 @@ func (c *Client) newKeyPackage(ctx context.Context, identity *Identity, opts Key
 	leaf := c.newLeaf(identity, nil)
 	leaf.Source = message.LeafNodeSourceKeyPackage
 	leaf.EncryptionKey = leafKey.Public()
+	leaf.Extensions = opts.LeafExtensions
+	if !opts.Extensions.Unique() || !opts.LeafExtensions.Unique() {
+		return nil, nil, mlserr.New(mlserr.DuplicateExtension, "D7")
+	}
+	if err := checkOwnTypes(&leaf); err != nil {
+		return nil, nil, err
+	}
 	leaf.Lifetime = message.Lifetime{
 		NotBefore: uint64(now.Add(-lifetimeBackdate).Unix()),
 		NotAfter:  uint64(now.Add(lifetime).Unix()),
@@ -391,6 +408,7 @@ func (c *Client) newKeyPackage(ctx context.Context, identity *Identity, opts Key
 		CipherSuite: s.ID(),
 		InitKey:     initKey.Public(),
 		LeafNode:    leaf,
+		Extensions:  opts.Extensions,
 	}
 	if err := kp.Sign(ctx, s, identity.key); err != nil {
 		return nil, nil, err
@@ -420,7 +438,7 @@ func (c *Client) newLeaf(identity *Identity, old *message.LeafNode) message.Leaf
 		leaf.Capabilities = old.Capabilities
 		leaf.Extensions = old.Extensions
 	} else {
-		leaf.Capabilities = ownCapabilities(c.keys, identity.credential.Type)
+		leaf.Capabilities = c.ownCapabilities(identity.credential.Type)
 	}
 	return leaf
 }

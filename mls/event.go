@@ -66,7 +66,8 @@ type UpdateInfo struct {
 	Updated           []Member // as they are now; the committer not among them
 	ExtensionsChanged bool
 	PSKs              int
-	ReInit            *message.ReInit // the group is read-only now
+	Custom            []message.Proposal // of types beyond RFC 9420: the application's to carry out
+	ReInit            *message.ReInit    // the group is read-only now
 }
 
 // InboxEntry is application data that was received and not yet acknowledged.

@@ -487,6 +487,11 @@ func (p *pendingCommit) marshal(base *epoch) []byte {
 	}
 	w.Optional(st.extended)
 	w.Uint32(uint32(st.psks))
+	w.Vector(func(w *wire.Writer) {
+		for i := range st.custom {
+			st.custom[i].Marshal(w)
+		}
+	})
 	w.Optional(st.reinit != nil)
 	if st.reinit != nil {
 		(&message.Proposal{Type: message.ProposalReInit, ReInit: st.reinit}).Marshal(&w)
@@ -804,6 +809,11 @@ func (c *Client) loadPending(ctx context.Context, s *state, b []byte, records Re
 		st.added, st.removed, st.updated = leaves(r), leaves(r), leaves(r)
 		st.extended = r.Optional()
 		st.psks = int(r.Uint32())
+		r.Vector(func(r *wire.Reader) {
+			var p message.Proposal
+			p.Unmarshal(r)
+			st.custom = append(st.custom, p)
+		})
 		st.reinit = readReInit(r)
 		epochBytes = r.Opaque()
 		r.Vector(func(r *wire.Reader) {

@@ -147,6 +147,7 @@ type staged struct {
 	updated   []treemath.LeafIndex
 	extended  bool // the group context extensions changed
 	psks      int
+	custom    []message.Proposal
 	reinit    *message.ReInit
 }
 
@@ -171,6 +172,7 @@ func (st *staged) updateInfo(old *epoch) *UpdateInfo {
 		Committer:         st.epoch.member(st.committer),
 		ExtensionsChanged: st.extended,
 		PSKs:              st.psks,
+		Custom:            st.custom,
 		ReInit:            st.reinit,
 	}
 	for _, i := range st.added {
