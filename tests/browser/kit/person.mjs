@@ -8,23 +8,36 @@ export class Person {
     person.url = url;
     person.context = context;
     person.watched = await Watched.open(context, name);
-    await person.watched.page.evaluateOnNewDocument(deafWebSocket);
+    await person.watched.page.evaluateOnNewDocument(wireTap);
     return person;
   }
 
   /** Nothing of what the service sends arrives any more; what is sent to it does. */
   deafen() {
-    return this.page.evaluate(() => (globalThis.deaf = true));
+    return this.page.evaluate(() => (globalThis.wire.deaf = true));
   }
 
-  /** The connection breaks, and is made again. */
-  async reconnect() {
+  /** The connection breaks, and is made again; now the service's answers arrive, but nothing of a group's log before `releaseLog`. */
+  async reconnectWithoutLog() {
     await this.page.evaluate(() => {
-      globalThis.deaf = false;
-      globalThis.lastSocket.close();
-      globalThis.lastSocket.onclose?.(new CloseEvent("close", { code: 1006 }));
+      Object.assign(globalThis.wire, { deaf: false, held: [], stale: false });
+      globalThis.wire.socket.close();
+      globalThis.wire.socket.onclose?.(new CloseEvent("close", { code: 1006 }));
     });
     await this.ready();
+  }
+
+  /** Waits until the service has answered that a commit came too late. */
+  async hearsStale() {
+    await this.watched.until("a commit is answered as stale", () => globalThis.wire.stale);
+  }
+
+  releaseLog() {
+    return this.page.evaluate(() => {
+      const { held } = globalThis.wire;
+      globalThis.wire.held = undefined;
+      for (const arrive of held) arrive();
+    });
   }
 
   get page() {
@@ -142,17 +155,27 @@ export class Person {
   }
 }
 
-/** Is run in the page before the app: a WebSocket that can be made deaf. */
-function deafWebSocket() {
+/** Is run in the page before the app: WebSockets whose incoming frames can be lost or held up. */
+function wireTap() {
+  const wire = (globalThis.wire = { deaf: false, held: undefined, stale: false, socket: undefined });
   const Real = globalThis.WebSocket;
   globalThis.WebSocket = class extends Real {
     constructor(...args) {
       super(...args);
-      globalThis.lastSocket = this;
+      wire.socket = this;
     }
 
     set onmessage(listener) {
-      super.onmessage = listener && ((event) => globalThis.deaf || listener.call(this, event));
+      super.onmessage =
+        listener &&
+        ((event) => {
+          if (wire.deaf) return;
+          const frame = JSON.parse(event.data);
+          if (frame.ok?.accepted === false) wire.stale = true;
+          const arrive = () => listener.call(this, event);
+          if (wire.held && frame.event === "message") wire.held.push(arrive);
+          else arrive();
+        });
     }
   };
 }
