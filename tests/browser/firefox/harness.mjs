@@ -52,18 +52,18 @@ export class Firefox {
 
   /** Runs a function of scenarios.mjs in the page, and rejects with what it throws there. */
   async run(name, ...args) {
-    const { value, error } = await this.page.evaluate(
-      async (name, args) => {
-        try {
-          const scenarios = await import("/firefox/scenarios.mjs");
-          return { value: await scenarios[name](...args) };
-        } catch (error) {
-          return { error: `${error.name}: ${error.message}\n${error.stack}` }; // the name is all that Firefox's own errors have
-        }
-      },
-      name,
-      args,
-    );
+    if (!this.browser.connected) throw new Error("Firefox has crashed before");
+    const inPage = async (name, args) => {
+      try {
+        const scenarios = await import("/firefox/scenarios.mjs");
+        return { value: await scenarios[name](...args) };
+      } catch (error) {
+        return { error: `${error.name}: ${error.message}\n${error.stack}` }; // the name is all that Firefox's own errors have
+      }
+    };
+    const { value, error } = await this.page.evaluate(inPage, name, args).catch((error) => {
+      throw this.browser.connected ? error : new Error("Firefox has crashed", { cause: error });
+    });
     if (error !== undefined) throw new Error(error);
     return value;
   }

@@ -9,7 +9,7 @@ import { Firefox } from "./harness.mjs";
 const seed = Number(process.env.SEED ?? 9420);
 const epochs = Number(process.env.EPOCHS ?? 25);
 
-describe("Firefox", { timeout: 110_000 }, () => {
+describe("Firefox", { timeout: 300_000 }, () => {
   let firefox;
   before(async () => {
     firefox = await Firefox.start();
@@ -19,7 +19,7 @@ describe("Firefox", { timeout: 110_000 }, () => {
 
   /** A test that is one scenario. */
   const scenario = (title, name, ...args) =>
-    test(title, { timeout: 60_000 }, async (t) => {
+    test(title, { timeout: 120_000 }, async (t) => {
       const told = await firefox.run(name, ...args);
       if (told) t.diagnostic(JSON.stringify(told));
     });
@@ -45,7 +45,7 @@ describe("Firefox", { timeout: 110_000 }, () => {
   scenario("what Firefox does not support is kept out of its groups by both", "unsupported");
   scenario("any changed byte of Firefox's Welcome, message or commit is refused, and nothing changes", "changedBytes");
 
-  test("a group goes on after a reload of the page, with the commit that was pending", { timeout: 30_000 }, async () => {
+  test("a group goes on after a reload of the page, with the commit that was pending", { timeout: 120_000 }, async () => {
     const left = await firefox.run("beforeReload");
     await firefox.reload();
     await firefox.run("afterReload", left);

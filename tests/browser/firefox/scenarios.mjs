@@ -221,9 +221,10 @@ export async function unsupported() {
   }
   await refused(native.add(await stranger.keyPackage()), "Firefox, adding a credential type that it does not know");
 
+  // Firefox is not asked: it crashes when it is given this (NATIVE-API.md).
   const p256 = await Ours.open("peggy", { suite: 2 });
-  await refused(ours.add(await p256.keyPackage()), "another cipher suite");
-  await refused(native.add(await p256.keyPackage()), "Firefox, adding another cipher suite");
+  const error = await refused(ours.add(await p256.keyPackage()), "another cipher suite");
+  equal(error instanceof RejectedError && error.code, "KEY_PACKAGE_MISMATCH");
 
   await room.agree();
   await room.talk();
