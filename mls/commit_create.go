@@ -575,5 +575,7 @@ func (s *state) applyPending(c *Client) (*Event, *outcome) {
 	}
 	ev.Sender = ev.Update.Committer
 	next, drop := s.advance(st, s.pending.digest, &c.limits, c.now().Unix())
-	return ev, &outcome{next: next, wipe: drop}
+	// After a resync nothing of the former membership is left. Its epochs may
+	// bear the numbers of the new ones, so that their records must go first.
+	return ev, &outcome{next: next, wipe: drop, create: st.external}
 }

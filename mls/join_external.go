@@ -62,6 +62,9 @@ func (c *Client) JoinExternal(ctx context.Context, identityID, groupInfo []byte,
 		if !opts.Resync {
 			return nil, mlserr.New(mlserr.GroupExists, "W5")
 		}
+		if l.state.suite != identity.suite {
+			return nil, mlserr.New(mlserr.GroupExists, "W5: of another cipher suite")
+		}
 		next := *l.state
 		next.pending = pending
 		out := &outcome{next: &next}

@@ -874,3 +874,14 @@ func badLengths(b []byte) map[string][]byte {
 func requiredCapabilities(r message.RequiredCapabilities) message.Extension {
 	return message.Extension{Type: message.ExtensionRequiredCapabilities, Data: wire.Marshal(&r)}
 }
+
+// gone checks that none of the secrets for which gone is true is in the
+// party's store any more.
+func (p *party) gone(t testing.TB, secrets []mls.Secret, gone func(mls.Secret) bool) {
+	t.Helper()
+	for _, s := range secrets {
+		if where, ok := p.store.Contains(s.Bytes); ok && gone(s) {
+			t.Errorf("%s: %s is still stored, in %q", p.name, s.Name, where)
+		}
+	}
+}

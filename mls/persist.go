@@ -310,7 +310,7 @@ func (g *Group) changeEpoch(c *Change, l *live, old *state, out *outcome) {
 				c.Delete = append(c.Delete, recordPage+p.ID.Name())
 			}
 		}
-		g.deleteRatchets(c, old, old.epoch.context.Epoch, old.epoch.ratchets, out)
+		deleteRatchets(c, old.epoch.context.Epoch, old.epoch.ratchets)
 		return
 	}
 	c.Put[recordEpoch] = next.epoch.marshal()
@@ -324,7 +324,7 @@ func (g *Group) changeEpoch(c *Change, l *live, old *state, out *outcome) {
 	prefix := recordRatchet + strconv.FormatUint(next.epoch.context.Epoch, 10) + "/"
 	next.epoch.ratchets.Records(func(name string, record []byte) { c.Put[prefix+name] = record })
 	if old.epoch != nil && !next.retains(old.epoch.ratchets) {
-		g.deleteRatchets(c, old, old.epoch.context.Epoch, old.epoch.ratchets, out)
+		deleteRatchets(c, old.epoch.context.Epoch, old.epoch.ratchets)
 	}
 }
 
@@ -343,18 +343,15 @@ func (g *Group) changePast(c *Change, old, next *state) {
 	for _, p := range old.past {
 		if !slices.Contains(next.past, p) {
 			c.Delete = append(c.Delete, recordPast+strconv.FormatUint(p.context.Epoch, 10))
-			g.deleteRatchets(c, old, p.context.Epoch, p.ratchets, nil)
+			deleteRatchets(c, p.context.Epoch, p.ratchets)
 		}
 	}
 }
 
 // deleteRatchets deletes the records of a secret tree, and does not put those
 // that a draft of the same step has changed.
-func (g *Group) deleteRatchets(c *Change, old *state, epoch uint64, t *schedule.SecretTree, out *outcome) {
+func deleteRatchets(c *Change, epoch uint64, t *schedule.SecretTree) {
 	prefix := recordRatchet + strconv.FormatUint(epoch, 10) + "/"
-	if out != nil && out.next.epoch != nil && out.next.epoch.context.Epoch == epoch {
-		return // a resync into the same epoch number: the new records stand there
-	}
 	t.Records(func(name string, record []byte) {
 		suite.Wipe(record)
 		c.Delete = append(c.Delete, prefix+name)

@@ -238,6 +238,9 @@ func (s *state) advance(st *staged, digest []byte, limits *Limits, now int64) (n
 			for _, p := range s.past {
 				drop = append(drop, p.wipe)
 			}
+			for _, r := range s.resumption {
+				drop = append(drop, func() { suite.Wipe(r.secret) })
+			}
 		}
 	}
 	next.processed = append([][]byte{digest}, s.processed...)
