@@ -52,6 +52,11 @@ func (list Extensions) Marshal(w *wire.Writer) {
 // Unmarshal implements wire.Unmarshaler. Code: DUPLICATE_EXTENSION.
 func (list *Extensions) Unmarshal(r *wire.Reader) {
 	r.Vector(func(r *wire.Reader) {
+		if len(*list) > int(^ExtensionType(0)) {
+			// There are no more types than these: read no further.
+			r.Fail(mlserr.New(mlserr.DuplicateExtension, "D7"))
+			return
+		}
 		*list = append(*list, Extension{Type: ExtensionType(r.Uint16()), Data: r.Opaque()})
 	})
 	if r.Err() == nil && !list.Unique() {
