@@ -9,6 +9,8 @@ SHELL := bash
 LISTEN      ?= 127.0.0.1:8470
 DATA        ?= .cache/delivery
 BENCH       ?= .
+FUZZ        ?= ^Fuzz
+FUZZTIME    ?= 30s
 # Bytes of the wasm binary after brotli -q 11: 1.25 MB.
 WASM_BUDGET ?= 1310720
 
@@ -33,7 +35,7 @@ help:
 	@echo 'Targets:'
 	@sed -n 's/^## \([a-z-]*\): /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 	@echo
-	@echo 'Settings: LISTEN=$(LISTEN) DATA=$(DATA) BENCH=$(BENCH) MLS_VECTORS=<folder> CI=true (no test is skipped)'
+	@echo 'Settings: LISTEN=$(LISTEN) DATA=$(DATA) BENCH=$(BENCH) FUZZ=$(FUZZ) FUZZTIME=$(FUZZTIME) MLS_VECTORS=<folder> CI=true (no test is skipped)'
 
 ## run: build everything and serve the chat on LISTEN
 .PHONY: run
@@ -103,6 +105,21 @@ test-delivery:
 .PHONY: bench
 bench:
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./mls/... ./tests/...
+
+## fuzz: every fuzz target whose name matches FUZZ, each for FUZZTIME
+# The seeds, with what fuzzing has found before, run in `make test`. A new
+# finding is written to testdata/fuzz beside the test: commit it with its repair.
+.PHONY: fuzz
+fuzz: vectors
+	@for module in . $(MODULES); do (cd $$module; \
+		for package in $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do \
+			targets=$$(go test -list '$(FUZZ)' $$package | grep '^Fuzz' || true); \
+			for target in $$targets; do \
+				echo "== $$package $$target"; \
+				go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -parallel 2 $$package; \
+			done; \
+		done); \
+	done
 
 ## vectors: put the official test vectors into tests/vectors/official
 .PHONY: vectors
