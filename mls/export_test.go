@@ -222,6 +222,14 @@ func (g *Group) LiveSecrets() []Secret {
 	return list
 }
 
+// LiveSecretsLoaded is LiveSecrets of a group that need not be in memory.
+func (g *Group) LiveSecretsLoaded(ctx context.Context) []Secret {
+	if _, err := g.Info(ctx); err != nil {
+		panic(err)
+	}
+	return g.LiveSecrets()
+}
+
 // addRatchets takes the records of a secret tree apart into its secrets.
 func addRatchets(prefix string, s *suite.Suite, t *schedule.SecretTree, add func(name string, b []byte)) {
 	t.Records(func(name string, record []byte) {

@@ -17,11 +17,14 @@ import (
 // many at once, with PSKs.
 func TestJoinByWelcome(t *testing.T) {
 	testSuites(t, func(t *testing.T, id suite.ID) {
-		for _, opts := range []mls.CommitOptions{
+		for i, opts := range []mls.CommitOptions{
 			{}, {NoPath: true}, {NoRatchetTree: true}, {NoPath: true, NoRatchetTree: true},
 			{PSKs: []message.PreSharedKeyID{{Type: message.PSKExternal, ID: []byte("psk")}}},
 			{PublicMessage: true, WithGroupInfo: true},
 		} {
+			if id != x25519 && i%2 == 1 {
+				continue
+			}
 			all := crew(t, id, "alice", "bob", "carol")
 			var joiners []*party
 			for _, name := range []string{"x", "y", "z"} {

@@ -74,3 +74,9 @@ func countLimit(v, byDefault int) int {
 	}
 	return v
 }
+
+// oldestPast is the time, in Unix seconds, before which an epoch must not have
+// ended to be kept.
+func (l *Limits) oldestPast(now int64) int64 {
+	return now - int64(l.MaxPastEpochAge.Seconds())
+}

@@ -3,6 +3,7 @@ package mls
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 
 	"webmls/mls/framing"
@@ -426,9 +427,16 @@ func (e *epoch) unprotect(m *message.MLSMessage, out *outcome) (*framing.Unverif
 		return u, nil
 	}
 	draft := e.ratchets.Draft()
+	own := false
 	u, err := framing.UnprotectPrivate(e.suite, m.Private, draft, e.secrets.SenderDataSecret, func(i treemath.LeafIndex) bool {
+		own = i == e.self()
 		return e.tree.Leaf(i) != nil
 	})
+	if own && m.Private.ContentType == message.ContentTypeCommit && errors.Is(err, mlserr.AlreadyProcessed) {
+		// It was made here and cleared. It is no duplicate: when it wins the
+		// epoch, this client has lost touch with the group.
+		return nil, mlserr.Wrap(mlserr.OwnMessageUnknown, "C15", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -472,7 +480,7 @@ func (s *state) receiveLate(ctx context.Context, c *Client, r *incoming) (*Event
 			k = i
 		}
 	}
-	if k < 0 {
+	if k < 0 || s.past[k].ended < c.limits.oldestPast(c.now().Unix()) {
 		return nil, nil, mlserr.New(mlserr.EpochBehind, "F2: not retained")
 	}
 	if r.message.WireFormat != message.WireFormatPrivateMessage {

@@ -90,6 +90,9 @@ func TestProposals(t *testing.T) {
 			for _, reference := range []bool{false, true} {
 				for _, kind := range []string{"add", "update", "remove", "psk", "resumption", "reinit", "extensions", "empty"} {
 					what := fmt.Sprintf("%s, public %v, by reference %v", kind, public, reference)
+					if id != x25519 && (public != reference || kind == "psk" || kind == "empty" || kind == "extensions") {
+						continue // nothing there depends on the cipher suite
+					}
 					all := crew(t, id, "alice", "bob", "carol", "dave")
 					alice, bob := all[0], all[1]
 					dave := all[3]
@@ -231,6 +234,7 @@ func (p *party) reloadWith(configure func(*mls.Config)) {
 // checkStored checks that what is stored is what is in memory.
 func (p *party) checkStored() {
 	p.t.Helper()
+	p.info() // loads it
 	stored, err := p.client.StoredSnapshot(ctx, p.group.ID())
 	if err != nil {
 		p.t.Fatalf("%s: %v", p.name, err)

@@ -257,7 +257,7 @@ func (p *pastEpoch) wipe() {
 
 // boundPast cuts the list of past epochs to the limits (X4).
 func boundPast(past []*pastEpoch, limits *Limits, now int64) (kept []*pastEpoch, drop []func()) {
-	oldest := now - int64(limits.MaxPastEpochAge.Seconds())
+	oldest := limits.oldestPast(now)
 	for k, p := range past {
 		if k < limits.MaxPastEpochs && p.ended >= oldest && len(kept) == k {
 			kept = append(kept, p)
@@ -266,6 +266,18 @@ func boundPast(past []*pastEpoch, limits *Limits, now int64) (kept []*pastEpoch,
 		}
 	}
 	return kept, drop
+}
+
+// expirePast returns the state without the past epochs that have become too
+// old, and s itself when there are none.
+func (s *state) expirePast(limits *Limits, now int64) (next *state, drop []func()) {
+	if n := len(s.past); n == 0 || s.past[n-1].ended >= limits.oldestPast(now) {
+		return s, nil
+	}
+	next = new(state)
+	*next = *s
+	next.past, drop = boundPast(s.past, limits, now)
+	return next, drop
 }
 
 // removedState is the state after a commit that removes this client (C13): no

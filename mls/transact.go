@@ -67,6 +67,7 @@ func (g *Group) transact(ctx context.Context, step func(l *live) (*outcome, erro
 		if err != nil || out == nil {
 			return err
 		}
+		g.expire(l, out)
 		err = g.store(ctx, l, out)
 		if err == nil {
 			return nil
@@ -82,6 +83,21 @@ func (g *Group) transact(ctx context.Context, step func(l *live) (*outcome, erro
 			return err
 		}
 	}
+}
+
+// expire adds to what is stored anyway that past epochs go when their time is
+// over (X4). A group that nothing happens in keeps them until something does.
+func (g *Group) expire(l *live, out *outcome) {
+	next := out.next
+	if next == nil {
+		next = l.state
+	}
+	kept, drop := next.expirePast(&g.client.limits, g.client.now().Unix())
+	if kept == next || out.forget {
+		return
+	}
+	out.next = kept
+	out.wipe = append(out.wipe, drop...)
 }
 
 // store commits the outcome and applies it.
