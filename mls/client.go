@@ -667,10 +667,28 @@ func (g *Group) deletion(s *state) *outcome {
 		wipe:   s.wipers(),
 		client: &clientChange{
 			delete:  []string{recordGroup + hexName(g.id)},
-			dropped: sortedKeys(s.keyNames()),
+			dropped: g.client.notReused(sortedKeys(s.keyNames())),
 			apply:   func(s *clientState) { delete(s.groups, id) },
 		},
 	}
+}
+
+// notReused returns the names less those of the leaf keys of key packages that
+// may be used again: such a key is also that of leaves in other groups.
+func (c *Client) notReused(names []string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil // none too many
+	}
+	return slices.DeleteFunc(names, func(name string) bool {
+		for _, kp := range c.state.keyPackages {
+			if kp.lastResort && kp.leafName == name {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 func sortedKeys(set map[string]bool) []string {

@@ -110,7 +110,8 @@ func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
 		entry = &InboxEntry{ID: out.deliver.InboxID, Event: out.deliver}
 		b.Changes[0].Put[recordInbox+strconv.FormatUint(entry.ID, 10)] = marshalInboxEvent(entry.Event)
 	}
-	b.KeysKept, b.KeysDropped = keyNameChanges(l.state, out.next)
+	kept, dropped := keyNameChanges(l.state, out.next)
+	b.KeysKept, b.KeysDropped = kept, g.client.notReused(dropped)
 	if out.client == nil {
 		if err := g.client.store.Commit(ctx, b); err != nil {
 			return err
