@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"webmls/mls/mlserr"
+	"webmls/mls/suite/internal/seals"
 	"webmls/mls/wire"
 )
 
@@ -165,7 +166,11 @@ func (s *Suite) Seal(key, nonce, aad, plaintext []byte) []byte {
 	if err != nil {
 		panic("suite: AEAD key of wrong length")
 	}
-	return aead.Seal(make([]byte, 0, len(plaintext)+aead.Overhead()), nonce, plaintext, aad)
+	ciphertext := aead.Seal(make([]byte, 0, len(plaintext)+aead.Overhead()), nonce, plaintext, aad)
+	if seals.Hook != nil { // in tests alone: see package seals
+		seals.Hook(key, nonce, plaintext, ciphertext)
+	}
+	return ciphertext
 }
 
 // Open is AEAD.Open (RFC 9420, Section 5.1). The plaintext is the caller's.
