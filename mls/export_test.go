@@ -332,3 +332,21 @@ func (m *MemoryStore) RecordNames(scope Scope) (names []string) {
 	slices.Sort(names)
 	return names
 }
+
+// Record returns a copy of a record.
+func (m *MemoryStore) Record(scope Scope, name string) []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]byte{}, m.scopes[scope].records[name]...)
+}
+
+// SetRecord writes a record past all revisions, and deletes it for nil.
+func (m *MemoryStore) SetRecord(scope Scope, name string, record []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if record == nil {
+		delete(m.scopes[scope].records, name)
+	} else {
+		m.scopes[scope].records[name] = append([]byte{}, record...)
+	}
+}

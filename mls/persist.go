@@ -628,7 +628,27 @@ func (c *Client) loadGroup(ctx context.Context, id []byte, records Records) (*li
 			return nil, err
 		}
 	}
+	if err := s.checkLoaded(); err != nil {
+		return nil, err
+	}
 	return l, l.loadLedger(records)
+}
+
+// checkLoaded refuses a state of which a part is missing.
+func (s *state) checkLoaded() error {
+	var whole bool
+	switch s.status {
+	case StatusActive, StatusReadOnly:
+		whole = s.epoch != nil
+	case StatusJoining:
+		whole = s.epoch == nil && s.pending != nil
+	case StatusRemoved:
+		whole = s.epoch == nil && s.pending == nil
+	}
+	if !whole {
+		return corrupt(recordState, nil)
+	}
+	return nil
 }
 
 // ratchetRecords returns a look-up in the secret tree of an epoch.
@@ -699,6 +719,9 @@ func (c *Client) loadEpoch(ctx context.Context, s *suite.Suite, name string, b [
 	e.context, e.contextBytes = marshaled(&group)
 	if e.tree, err = tree.Load(s, leafCount, pages); err != nil {
 		return nil, err
+	}
+	if !bytes.Equal(e.tree.Hash(), group.TreeHash) {
+		return nil, corrupt(name, nil) // pages of another epoch
 	}
 	e.census = newCensus(e.tree)
 	if e.identity, err = c.Identity(ctx, identityID); err != nil {
