@@ -54,6 +54,9 @@ type ProposalInfo struct {
 	Reference []byte // ProposalRef, KDF.Nh bytes
 	Proposal  *message.Proposal
 	Sender    message.Sender
+	// Message is the MLSMessage of a proposal of one's own: to be sent again
+	// when it may not have left before a crash. nil for those of others.
+	Message []byte
 }
 
 // UpdateInfo says what a commit did.

@@ -319,7 +319,7 @@ func TestForgedCommitPath(t *testing.T) {
 	leaf := func(change func(*message.LeafNode)) forgedCommit { return forgedCommit{leaf: change} }
 	path := func(change func(*message.UpdatePath)) forgedCommit { return forgedCommit{path: change} }
 	otherLeaf := leafErin
-	const grease = 0x0a0a
+	const other = 0xf111 // a proposal type that no leaf lists
 	rows := []commitRow{
 		{what: "leaf: encryption_key as before", c: leaf(func(l *message.LeafNode) { l.EncryptionKey = in.Tree.Leaf(leafMallory).EncryptionKey }), want: mlserr.EncryptionKeyReused},
 		{what: "leaf: encryption_key of another leaf", c: leaf(func(l *message.LeafNode) { l.EncryptionKey = in.Tree.Leaf(leafBob).EncryptionKey }), want: mlserr.EncryptionKeyNotUnique},
@@ -359,9 +359,9 @@ func TestForgedCommitPath(t *testing.T) {
 		{what: "leaf: signed by another key", c: forgedCommit{leafSigner: nobody.key}, want: mlserr.InvalidSignature},
 		{what: "leaf: signed for another group", c: forgedCommit{leafGroup: []byte("other")}, want: mlserr.InvalidSignature},
 		{what: "leaf: signed for another leaf", c: forgedCommit{leafIndex: &otherLeaf}, want: mlserr.InvalidSignature},
-		{what: "leaf: not the signed capabilities", c: forgedCommit{signedLeaf: func(l *message.LeafNode) { l.Capabilities.Proposals = []message.ProposalType{grease} }}, want: mlserr.InvalidSignature},
+		{what: "leaf: not the signed capabilities", c: forgedCommit{signedLeaf: func(l *message.LeafNode) { l.Capabilities.Proposals = []message.ProposalType{other} }}, want: mlserr.InvalidSignature},
 		{what: "leaf: not the one of the tree", c: path(func(p *message.UpdatePath) {
-			p.LeafNode.Capabilities.Proposals = []message.ProposalType{grease}
+			p.LeafNode.Capabilities.Proposals = []message.ProposalType{other}
 			if err := p.LeafNode.Sign(ctx, s, in.Key, in.GroupID, leafMallory); err != nil {
 				t.Fatal(err)
 			}

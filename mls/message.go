@@ -105,7 +105,8 @@ type ProposalResult struct {
 }
 
 // Propose creates a proposal and caches it, as the other members will (RFC
-// 9420, Section 12.1). Codes: those of Commit, without PENDING_COMMIT.
+// 9420, Section 12.1). Proposals lists it with its message, so that it can be
+// sent again after a crash. Codes: those of Commit, without PENDING_COMMIT.
 func (g *Group) Propose(ctx context.Context, opts ProposeOptions) (result *ProposalResult, err error) {
 	defer atOp(&err, "group.propose")
 	err = g.transact(ctx, func(l *live) (*outcome, error) {
@@ -148,6 +149,7 @@ func (g *Group) Propose(ctx context.Context, opts ProposeOptions) (result *Propo
 		if err != nil {
 			return nil, err
 		}
+		cached.message = bytes.Clone(b)
 		out.next = s.withProposal(cached)
 		out.sent = digestOf(s.suite, b)
 		result = &ProposalResult{Message: b, Reference: bytes.Clone(cached.ref)}

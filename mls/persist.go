@@ -459,6 +459,9 @@ func (p *cachedProposal) marshal() []byte {
 		writeReference(&w, p.leafKey)
 		w.Opaque(p.identity.id)
 	}
+	if p.message != nil {
+		w.Opaque(p.message)
+	}
 	p.record = w.Bytes()
 	return p.record
 }
@@ -792,6 +795,11 @@ func (c *Client) loadProposal(ctx context.Context, s *suite.Suite, name string, 
 		if r.Optional() {
 			reference = r.Opaque()
 			identityID = r.Opaque()
+		}
+		if !r.Empty() {
+			if p.message = r.Opaque(); len(p.message) == 0 {
+				r.Malformed("no message")
+			}
 		}
 	})
 	if err != nil {

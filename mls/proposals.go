@@ -357,7 +357,7 @@ func (s *state) withProposal(p *cachedProposal) *state {
 
 // info describes a cached proposal for the application.
 func (p *cachedProposal) info() *ProposalInfo {
-	return &ProposalInfo{Reference: p.ref, Proposal: p.proposal, Sender: p.sender}
+	return &ProposalInfo{Reference: p.ref, Proposal: p.proposal, Sender: p.sender, Message: bytes.Clone(p.message)}
 }
 
 // pskSecrets finds the keys of a list of PSKs (C3; RFC 9420, Section 12.4.2).

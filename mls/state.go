@@ -111,8 +111,12 @@ type cachedProposal struct {
 	leafKey suite.HPKEKey
 	// identity is what this client signs with once that Update is committed.
 	identity *Identity
-	dropped  bool   // set aside by the application: see Group.DropProposal
-	record   []byte // what the store keeps, made once
+	dropped  bool // set aside by the application: see Group.DropProposal
+	// message is one's own proposal as it was sent, so that it can be sent
+	// again after a crash: a commit that names it is of no use to members who
+	// have not received it.
+	message []byte
+	record  []byte // what the store keeps, made once
 }
 
 // waiting returns the cached proposals that are to be committed.
