@@ -1,12 +1,14 @@
 package peer
 
 import (
+	"bytes"
 	"context"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"webmls/mls"
+	"webmls/mls/message"
 	"webmls/tests/interop/proto"
 )
 
@@ -113,9 +115,28 @@ func (s *server) founded(ctx context.Context, m *member, result *mls.CommitResul
 	return resp, err
 }
 
+// leadsTo checks that a Welcome is for a group that follows from this one: that
+// it names a resumption PSK of it (RFC 9420, Section 11.2 and 11.3). Package mls
+// checks the rest, but cannot know that this Welcome had to.
+func (m *member) leadsTo(ctx context.Context, welcome []byte, usage message.ResumptionPSKUsage) error {
+	info, err := m.client.InspectWelcome(ctx, welcome)
+	if err != nil {
+		return err
+	}
+	for _, psk := range info.PSKs {
+		if psk.Type == message.PSKResumption && psk.Usage == usage && bytes.Equal(psk.GroupID, m.group.ID()) {
+			return nil
+		}
+	}
+	return status.Error(codes.InvalidArgument, "the welcome names no resumption PSK of the old group")
+}
+
 func (s *server) HandleReInitWelcome(ctx context.Context, req *proto.HandleReInitWelcomeRequest) (*proto.JoinGroupResponse, error) {
 	r, err := find(s.reinits, req.ReinitId, "reinit")
 	if err != nil {
+		return nil, err
+	}
+	if err := r.old.leadsTo(ctx, req.Welcome, message.ResumptionReInit); err != nil {
 		return nil, err
 	}
 	g, err := r.old.client.JoinGroup(ctx, req.Welcome, mls.JoinOptions{RatchetTree: req.RatchetTree})
@@ -158,6 +179,9 @@ func (s *server) HandleBranch(ctx context.Context, req *proto.HandleBranchReques
 	}
 	identity, err := m.client.ImportKeyPackage(ctx, kp)
 	if err != nil {
+		return nil, err
+	}
+	if err := m.leadsTo(ctx, req.Welcome, message.ResumptionBranch); err != nil {
 		return nil, err
 	}
 	g, err := m.client.JoinGroup(ctx, req.Welcome, mls.JoinOptions{RatchetTree: req.RatchetTree})
