@@ -15,10 +15,12 @@ import (
 // client is one open database: several may share this program.
 type client struct {
 	*mls.Client
-	ctx     context.Context // ends when the client is closed
-	cancel  context.CancelFunc
-	turns   turns
-	running sync.WaitGroup
+	ctx           context.Context // ends when the client is closed
+	cancel        context.CancelFunc
+	turns         turns
+	running       sync.WaitGroup
+	authenticator js.Value // the application's, a HostAuthenticator
+	issues        issues
 }
 
 // clients are the open ones, by the number that JavaScript has of them.
@@ -44,7 +46,7 @@ func openClient(store, authenticator js.Value) (int, error) {
 		clients.open = make(map[int]*client)
 	}
 	clients.next++
-	clients.open[clients.next] = &client{Client: opened, ctx: ctx, cancel: cancel}
+	clients.open[clients.next] = &client{Client: opened, ctx: ctx, cancel: cancel, authenticator: authenticator}
 	return clients.next, nil
 }
 

@@ -42,6 +42,18 @@ var methods = map[string]method{
 			return as(identityValue)(c.CreateIdentity(ctx, suite, credential))
 		}
 	}),
+	"issueIdentity": func(in *args) *job {
+		c, suite, issue := in.ofClient(), suiteOr(in.optionalNumber("suite")), int(in.number("issue"))
+		return c.job(issueLane(issue), func(ctx context.Context) (any, error) {
+			return as(identityValue)(c.IssueIdentity(ctx, suite, c.issuer(issue)))
+		})
+	},
+	"issueIdentity.sign": func(in *args) *job {
+		c, issue, content := in.ofClient(), int(in.number("issue")), in.bytes("content")
+		return c.job(signLane(issue), func(ctx context.Context) (any, error) {
+			return as(bytesValue)(c.signIssue(ctx, issue, content))
+		})
+	},
 	"identities": ofClient(func(in *args) clientStep {
 		return func(ctx context.Context, c *mls.Client) (any, error) {
 			return asList(identityValue)(c.Identities(ctx))

@@ -22,6 +22,10 @@ export interface ProgramMethods {
 /** Methods of an open client. Their arguments hold its number beside what stands here. */
 export interface ClientMethods {
   createIdentity(args: { suite?: number; credential: CredentialValue }): IdentityValue;
+  /** `createIdentity` with a credential that depends on the key: the program asks `HostAuthenticator.issue` for it, by the number `issue`. */
+  issueIdentity(args: { suite?: number; issue: number }): IdentityValue;
+  /** Signs with the key of an `issueIdentity` that is waiting for its credential. */
+  "issueIdentity.sign"(args: { issue: number; content: Uint8Array }): Bytes;
   identities(args: {}): IdentityValue[];
   createKeyPackages(args: { identity: Uint8Array; count: number; lifetime?: number; lastResort?: boolean }): Bytes[];
   keyPackageCount(args: { identity: Uint8Array }): number;
@@ -246,12 +250,14 @@ export interface StoredChange {
   values: Uint8Array[];
 }
 
-/** Whom the application trusts. Implemented in mls.ts. */
+/** The Authentication Service of RFC 9420, Section 5.3.1, which is the application's. Implemented in mls.ts. */
 export interface HostAuthenticator {
   /** Returns the index of a claim that is refused, or -1. */
   authenticate(claims: ClaimValue[]): Promise<number>;
   /** Returns whether the client of `next` may take the place of the client of `old`. */
   succeeds(old: ClaimValue, next: ClaimValue): Promise<boolean>;
+  /** Makes the credential for a new signature key. */
+  issue(issue: number, publicKey: Bytes): Promise<CredentialValue>;
 }
 
 /** The private keys of the NIST suites. Implemented in host/keys.ts. */

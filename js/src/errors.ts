@@ -168,6 +168,8 @@ const classes: Record<ErrorClass, typeof MLSError> = {
 
 /** The rows of Go's table for the codes that errors made here have. tests/contract compares them. */
 const made = {
+  CREDENTIAL_REJECTED: ["RejectedError", "5.3.1", "the authenticator does not accept the credential"],
+  SUCCESSOR_REJECTED: ["RejectedError", "5.3.1", "the authenticator does not accept the new credential as a successor of the old"],
   INVALID_ARGUMENT: ["StateError", "", "an argument is not valid"],
   CLOSED: ["StateError", "", "the client is closed"],
   AUTHENTICATOR_FAILED: ["StateError", "5.3.1", "the application's authenticator failed; nothing was accepted or changed"],

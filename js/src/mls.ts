@@ -1,8 +1,8 @@
 /** Clients. */
-import type { Args, Bytes, CallMethod, HostAuthenticator, Result } from "./bridge.js";
+import type { Args, Bytes, CallMethod, CredentialValue, HostAuthenticator, Result } from "./bridge.js";
 import { acquire, type Connection } from "./connection.js";
 import * as decode from "./decode.js";
-import { describe, failure, MLSError } from "./errors.js";
+import { describe, failure, MLSError, RejectedError } from "./errors.js";
 import { Emitter } from "./events.js";
 import { Group, idOf, type GroupClient } from "./group.js";
 import type {
@@ -12,6 +12,7 @@ import type {
   CredentialInput,
   GroupState,
   Identity,
+  IssueCredential,
   JoinExternalOptions,
   JoinOptions,
   KeyPackageOptions,
@@ -46,6 +47,9 @@ export class MLS extends Emitter {
   readonly #authenticator: HostAuthenticator;
   readonly #groups = new Map<string, Group>();
   readonly #groupClient: GroupClient;
+  /** What makes the credentials of the identities that are being made. */
+  readonly #issuers = new Map<number, { suite: CipherSuite; issue: IssueCredential }>();
+  #issues = 0;
   #session: Session | undefined;
   #opening: Promise<Session> | undefined;
   #closing: Promise<void> | undefined;
@@ -53,7 +57,7 @@ export class MLS extends Emitter {
   private constructor(options: OpenOptions) {
     super();
     this.#options = { ...options };
-    this.#authenticator = authenticator(options);
+    this.#authenticator = { ...authenticator(options), issue: (issue, publicKey) => this.#issue(issue, publicKey) };
     this.#groupClient = {
       call: (method, args) => this.#call(method, args as () => never),
       emit: (type, event, group) => this.emit(type, event, group),
@@ -78,10 +82,17 @@ export class MLS extends Emitter {
 
   /**
    * Makes an identity: a signature key for a cipher suite (1 by default), under
-   * a credential. A string is a basic credential in UTF-8. Rejects with
-   * UnsupportedError (UNSUPPORTED_CIPHER_SUITE).
+   * a credential. A string is a basic credential in UTF-8. A function is asked
+   * for the credential once the key is there: so are certificates issued. It may
+   * take its time; other calls do not wait for it.
+   *
+   * Rejects with UnsupportedError (UNSUPPORTED_CIPHER_SUITE); with
+   * CREDENTIAL_REJECTED (RejectedError) when the first certificate of a chain is
+   * for another key; with AUTHENTICATOR_FAILED (StateError) when the function
+   * throws.
    */
-  async createIdentity(credential: CredentialInput, options: { suite?: CipherSuite } = {}): Promise<Identity> {
+  async createIdentity(credential: CredentialInput | IssueCredential, options: { suite?: CipherSuite } = {}): Promise<Identity> {
+    if (typeof credential === "function") return this.#issueIdentity(credential, options);
     return decode.identity(await this.#call("createIdentity", () => ({ ...options, credential: decode.credentialValue(credential) })));
   }
 
@@ -202,6 +213,28 @@ export class MLS extends Emitter {
     }
   }
 
+  async #issueIdentity(issue: IssueCredential, options: { suite?: CipherSuite }): Promise<Identity> {
+    const number = ++this.#issues;
+    this.#issuers.set(number, { suite: options.suite ?? 1, issue });
+    try {
+      return decode.identity(await this.#call("issueIdentity", () => ({ ...options, issue: number })));
+    } finally {
+      this.#issuers.delete(number);
+    }
+  }
+
+  /** Has the application make the credential of a key. */
+  async #issue(number: number, publicKey: Bytes): Promise<CredentialValue> {
+    const { suite, issue } = this.#issuers.get(number)!;
+    const sign = (content: Uint8Array) => this.#call("issueIdentity.sign", () => ({ issue: number, content }));
+    const credential = await asked((async () => issue({ suite, publicKey, sign }))());
+    try {
+      return decode.credentialValue(credential);
+    } catch (error) {
+      throw failure("CREDENTIAL_REJECTED", describe(error));
+    }
+  }
+
   /** One object for a group, whatever gave it. */
   #group(state: GroupState): Group {
     const key = String(state.groupId);
@@ -263,7 +296,7 @@ export interface MLS extends AsyncDisposable {}
 if (Symbol.asyncDispose) MLS.prototype[Symbol.asyncDispose] = MLS.prototype.close;
 
 /** The application's functions as the program asks them. */
-function authenticator(options: OpenOptions): HostAuthenticator {
+function authenticator(options: OpenOptions): Pick<HostAuthenticator, "authenticate" | "succeeds"> {
   const { authenticate, succeeds = () => false } = options;
   return {
     async authenticate(claims) {
@@ -276,11 +309,12 @@ function authenticator(options: OpenOptions): HostAuthenticator {
   };
 }
 
-/** Makes what the application throws AUTHENTICATOR_FAILED. */
+/** Makes what the application throws AUTHENTICATOR_FAILED, unless it is a refusal that says why, as webmls/x509 throws it. */
 async function asked<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (error) {
+    if (error instanceof RejectedError && (error.code === "CREDENTIAL_REJECTED" || error.code === "SUCCESSOR_REJECTED")) throw error;
     throw failure("AUTHENTICATOR_FAILED", error instanceof MLSError ? error.message : describe(error));
   }
 }

@@ -42,6 +42,28 @@ export type CredentialInput =
   | { type: "x509"; certificates: readonly Uint8Array[] }
   | { type: "other"; credentialType: number; data: Uint8Array };
 
+/** A signature key that a credential is being made for. */
+export interface NewSignatureKey {
+  readonly suite: CipherSuite;
+  /**
+   * The SignaturePublicKey (RFC 9420, Section 5.1.1): what stands in the
+   * subjectPublicKey of a certificate. For suites 2, 5 and 7 an uncompressed
+   * point, for the others 32 or 57 bytes.
+   */
+  readonly publicKey: Bytes;
+  /**
+   * Signs with the key, to prove that one holds it: the
+   * CertificationRequestInfo of a certificate request, say. ECDSA signatures are
+   * in DER, as certificates have them. It works until the credential is
+   * returned, and refuses with INVALID_ARGUMENT (StateError) what could be a part
+   * of the protocol.
+   */
+  sign(content: Uint8Array): Promise<Bytes>;
+}
+
+/** Makes the credential for a new signature key: has a certificate issued, say. */
+export type IssueCredential = (key: NewSignatureKey) => CredentialInput | Promise<CredentialInput>;
+
 /** A credential with a signature key of this client: what it is in a group. */
 export interface Identity {
   /** What names it in this database: 16 bytes. */
@@ -92,7 +114,8 @@ export interface OpenOptions {
    * `claim.signatureKey`. It is asked about every member of a group that is
    * joined, and about everyone who is added or changes its leaf, before that is
    * accepted. It runs in the page, for several claims at once. Anything but
-   * `true` refuses; if it throws, the operation fails with
+   * `true` refuses, and so does a thrown CREDENTIAL_REJECTED, as `webmls/x509`
+   * throws it; if it throws anything else, the operation fails with
    * AUTHENTICATOR_FAILED and may be tried again. It must not wait for an
    * operation of the same group.
    */

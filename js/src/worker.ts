@@ -59,6 +59,7 @@ function authenticator(number: number): HostAuthenticator {
   return {
     authenticate: (claims) => ask("authenticate", [claims]),
     succeeds: (old, next) => ask("succeeds", [old, next]),
+    issue: (issue, publicKey) => ask("issue", [issue, publicKey]),
   };
 }
 
