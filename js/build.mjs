@@ -1,5 +1,5 @@
-// Builds dist/: index.js and worker.js by esbuild, the types by tsc. The
-// Makefile puts webmls.wasm and wasm_exec.js beside them; make build-js does all.
+// Builds dist/: index.js, x509.js and their workers by esbuild, the types by tsc.
+// The Makefile puts the .wasm files and wasm_exec.js beside them; make build-js does all.
 import { execFileSync } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -8,10 +8,9 @@ import { build } from "esbuild";
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 for (const file of readdirSync(here("dist"))) {
-  if (!["webmls.wasm", "wasm_exec.js"].includes(file)) rmSync(here(`dist/${file}`), { recursive: true });
+  if (!["webmls.wasm", "x509.wasm", "wasm_exec.js"].includes(file)) rmSync(here(`dist/${file}`), { recursive: true });
 }
-await build({
-  entryPoints: [here("src/index.ts"), here("src/worker.ts")],
+const options = {
   outdir: here("dist"),
   bundle: true,
   format: "esm",
@@ -20,5 +19,12 @@ await build({
   sourcemap: true,
   external: ["./wasm_exec.js"],
   logLevel: "warning",
-});
+};
+await build({ ...options, entryPoints: ["src/index.ts", "src/worker.ts", "src/x509-worker.ts"].map(here) });
+// x509.js has its errors from index.js, so that instanceof knows them.
+const errorsOfIndex = {
+  name: "errors of index.js",
+  setup: (build) => build.onResolve({ filter: /\/errors\.js$/ }, () => ({ path: "./index.js", external: true })),
+};
+await build({ ...options, entryPoints: [here("src/x509.ts")], plugins: [errorsOfIndex] });
 execFileSync(here("node_modules/.bin/tsc"), ["-p", here("."), "--emitDeclarationOnly"], { stdio: "inherit" });

@@ -18,6 +18,8 @@ export {
   UnsupportedError,
 } from "./errors.js";
 export type { ErrorCode } from "./errors.js";
+/** @internal For webmls/x509, whose errors are of the same classes. */
+export { describe, errorOf, failure } from "./errors.js";
 export type { Thread } from "./connection.js";
 export type { Bytes } from "./bridge.js";
 export { version } from "./bridge.js";

@@ -182,7 +182,7 @@ function defer(waiting: Set<Deferred>): Deferred {
 }
 
 /** Compiles while it loads, where the server says that it is WebAssembly; after it has loaded, where it does not. */
-async function instantiate(wasm: string, imports: WebAssembly.Imports): Promise<WebAssembly.Instance> {
+export async function instantiate(wasm: string, imports: WebAssembly.Imports): Promise<WebAssembly.Instance> {
   const response = await fetch(wasm, { credentials: "same-origin" });
   if (!response.ok) throw new Error(`${wasm}: HTTP status ${response.status}`);
   const type = response.headers.get("Content-Type")?.split(";")[0]?.trim().toLowerCase();
