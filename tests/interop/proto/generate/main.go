@@ -24,16 +24,23 @@ func main() {
 	if len(os.Args) != 2 {
 		log.Fatal("usage: generate FOLDER, the one that has mls_client.proto")
 	}
-	folder := os.Args[1]
+	if err := generate(os.Args[1]); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// generate writes the code next to the mls_client.proto of a folder.
+func generate(folder string) error {
 	source, err := parse(folder, "mls_client.proto")
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	for _, plugin := range []string{"protoc-gen-go", "protoc-gen-go-grpc"} {
 		if err := run(folder, source, plugin); err != nil {
-			log.Fatalf("%s: %v", plugin, err)
+			return fmt.Errorf("%s: %w", plugin, err)
 		}
 	}
+	return nil
 }
 
 // parse returns the descriptor of one file that imports no other.
