@@ -212,7 +212,7 @@ func TestExternalJoinLoses(t *testing.T) {
 	winner := alice.commit(mls.CommitOptions{})
 	spread(alice, winner, all)
 	_, err := zoe.group.Receive(ctx, winner.Commit)
-	wantCode(t, err, mlserr.NotMember)
+	wantCode(t, err, mlserr.EpochBehind)
 	// Either over the one that waits, or after it was cleared.
 	zoe.joinExternal(must(alice.group.GroupInfo(ctx, mls.GroupInfoOptions{})), mls.ExternalOptions{})
 	if err := zoe.group.ClearPendingCommit(ctx); err != nil {

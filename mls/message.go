@@ -330,6 +330,14 @@ func (l *live) receive(ctx context.Context, c *Client, r *incoming) (*Event, *ou
 			return nil, nil, mlserr.New(mlserr.AlreadyProcessed, "commit")
 		}
 	}
+	if s.status == StatusJoining {
+		// Members may send in the epoch that the pending commit begins before
+		// its sender knows that it was accepted: that is early, and all else late.
+		if r.epoch >= s.pending.next.epoch.context.Epoch {
+			return nil, nil, mlserr.New(mlserr.EpochAhead, "F2: joining")
+		}
+		return nil, nil, mlserr.New(mlserr.EpochBehind, "F2: joining")
+	}
 	if err := s.mustBeMember(); err != nil {
 		return nil, nil, err
 	}

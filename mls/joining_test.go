@@ -1,0 +1,57 @@
+package mls_test
+
+import (
+	"testing"
+
+	"webmls/mls"
+	"webmls/mls/mlserr"
+	"webmls/mls/suite"
+)
+
+// What reaches a client whose external commit is on its way must not be thrown
+// away as of a group that it is not in: the members who have the commit already
+// send in the epoch that it begins.
+func TestReceiveWhileJoining(t *testing.T) {
+	alice, bob := newParty(t, suite.X25519AES128SHA256Ed25519, "alice"), newParty(t, suite.X25519AES128SHA256Ed25519, "bob")
+	alice.create()
+	late := alice.send("before bob")
+	info, err := alice.group.GroupInfo(ctx, mls.GroupInfoOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, ext, err := bob.client.JoinExternal(ctx, bob.id.ID(), info, mls.ExternalOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob.group = g
+	alice.receive(ext.Commit)
+	early := alice.send("welcome, bob")
+	next := alice.commit(mls.CommitOptions{})
+	alice.apply()
+
+	before := bob.store.Clone()
+	for _, c := range []struct {
+		what    string
+		message []byte
+		code    mlserr.Code
+	}{
+		{"a message of the epoch that the commit begins", early, mlserr.EpochAhead},
+		{"the commit after it", next.Commit, mlserr.EpochAhead},
+		{"a message from before", late, mlserr.EpochBehind},
+	} {
+		_, err := bob.group.Receive(ctx, c.message)
+		if mlserr.CodeOf(err) != c.code {
+			t.Errorf("%s: %v, want %s", c.what, err, c.code)
+		}
+	}
+	if !bob.store.Equal(before) {
+		t.Error("a refused message has changed the store")
+	}
+
+	bob.apply()
+	if ev := bob.receive(early); string(ev.Content) != "welcome, bob" {
+		t.Errorf("got %+v", ev)
+	}
+	bob.receive(next.Commit)
+	agree(t, alice, bob)
+}
