@@ -60,7 +60,12 @@ export class Program {
       throw failure("INSTANCE_FAILED", describe(error));
     }
     const program = new Program(exports);
-    program.#call("open", trust.roots, trust.keyUsages);
+    try {
+      program.#call("open", trust.roots, trust.keyUsages);
+    } catch (error) {
+      program.stop();
+      throw error;
+    }
     return program;
   }
 

@@ -5,6 +5,7 @@ import {
   EpochError,
   MLS,
   MLSError,
+  type CipherSuite,
   type Claim,
   type CommitResult,
   type ErrorCode,
@@ -13,6 +14,7 @@ import {
   type Member,
   type ReceivedEvent,
 } from "webmls";
+import { x509Authenticator } from "webmls/x509";
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function is<T extends true>(): T | undefined {
@@ -54,6 +56,28 @@ export async function identities(mls: MLS): Promise<void> {
   is<Same<typeof keyPackage, (typeof keyPackages)[number]>>();
   // @ts-expect-error: how many?
   await mls.createKeyPackages(alice);
+}
+
+export async function certificates(root: Uint8Array, request: (csr: Uint8Array) => Promise<Uint8Array[]>): Promise<void> {
+  const trust = await x509Authenticator({ roots: [root, "PEM"], keyUsages: ["clientAuth"], other: { authenticate: () => false } });
+  const mls = await MLS.open({ database: "alice", ...trust });
+  await MLS.open({ database: "alice", ...(await x509Authenticator({ roots: [root], thread: "current" })) });
+  // @ts-expect-error: whom to trust is required
+  await x509Authenticator({});
+  // @ts-expect-error: there is no such usage
+  await x509Authenticator({ roots: [root], keyUsages: ["clientauth"] });
+  const identity = await mls.createIdentity(
+    async ({ suite, publicKey, sign }) => {
+      is<Same<typeof suite, CipherSuite>>();
+      const signature: Uint8Array<ArrayBuffer> = await sign(publicKey);
+      return { type: "x509", certificates: await request(signature) };
+    },
+    { suite: 2 },
+  );
+  if (identity.credential.type === "x509") is<Same<Awaited<ReturnType<typeof trust.identify>>, Uint8Array<ArrayBuffer>>>();
+  await mls.createIdentity(() => "alice");
+  // @ts-expect-error: a function gives a credential, not the certificates alone
+  await mls.createIdentity(async ({ publicKey }) => [publicKey]);
 }
 
 export async function groups(mls: MLS, alice: Identity, keyPackage: Uint8Array): Promise<void> {
