@@ -171,8 +171,9 @@ func (s *state) proposalsToCommit(ctx context.Context, c *Client, opts *CommitOp
 		byValue(&opts.Custom[i])
 	}
 	if !opts.IgnoreProposals && opts.ReInit == nil {
+		finder := c.pskFinder(s)
 		s.selectProposals(&list, func(id *message.PreSharedKeyID) bool {
-			_, err := c.pskSecret(ctx, s, id)
+			_, err := finder.find(ctx, id)
 			return err == nil
 		})
 		return s.withoutSpoilers(&list), nil

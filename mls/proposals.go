@@ -364,8 +364,9 @@ func (p *cachedProposal) info() *ProposalInfo {
 // Code: PSK_UNKNOWN.
 func (c *Client) pskSecrets(ctx context.Context, s *state, ids []message.PreSharedKeyID) ([][]byte, error) {
 	secrets := make([][]byte, len(ids))
+	finder := c.pskFinder(s)
 	for i := range ids {
-		secret, err := c.pskSecret(ctx, s, &ids[i])
+		secret, err := finder.find(ctx, &ids[i])
 		if err != nil {
 			return nil, err
 		}
@@ -374,15 +375,43 @@ func (c *Client) pskSecrets(ctx context.Context, s *state, ids []message.PreShar
 	return secrets, nil
 }
 
-func (c *Client) pskSecret(ctx context.Context, s *state, id *message.PreSharedKeyID) ([]byte, error) {
-	if id.Type == message.PSKExternal {
-		return c.externalPSK(ctx, id.ID)
+// pskFinder finds the keys of PSKs for one operation. It loads another group
+// once, however often members name it.
+type pskFinder struct {
+	client *Client
+	state  *state // the group at hand, or nil
+	others map[string]peeked
+}
+
+type peeked struct {
+	state *state
+	err   error
+}
+
+func (c *Client) pskFinder(s *state) *pskFinder {
+	return &pskFinder{client: c, state: s, others: make(map[string]peeked)}
+}
+
+func (f *pskFinder) other(ctx context.Context, id []byte) (*state, error) {
+	p, ok := f.others[string(id)]
+	if !ok {
+		p.state, p.err = f.client.peek(ctx, id)
+		f.others[string(id)] = p
 	}
+	return p.state, p.err
+}
+
+// find returns the key of one PSK, which stays the finder's. Code: PSK_UNKNOWN.
+func (f *pskFinder) find(ctx context.Context, id *message.PreSharedKeyID) ([]byte, error) {
+	if id.Type == message.PSKExternal {
+		return f.client.externalPSK(ctx, id.ID)
+	}
+	s := f.state
 	// A reinit or branch PSK is of the group before this one, also where a
 	// reinitialized group keeps its id.
 	if s == nil || id.Usage != message.ResumptionApplication || !bytes.Equal(id.GroupID, s.groupID) {
 		var err error
-		if s, err = c.peek(ctx, id.GroupID); err != nil {
+		if s, err = f.other(ctx, id.GroupID); err != nil {
 			return nil, mlserr.Wrap(mlserr.PSKUnknown, "C3: resumption PSK of another group", err)
 		}
 	}

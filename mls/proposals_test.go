@@ -2,6 +2,7 @@ package mls_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -441,4 +442,38 @@ func TestManyProposals(t *testing.T) {
 		wantCode(t, err, mlserr.PSKUnknown)
 	}
 	agree(t, rest[:4]...)
+}
+
+// countingStore counts how often a scope is loaded.
+type countingStore struct {
+	mls.Store
+	loads map[mls.Scope]int
+}
+
+func (c *countingStore) Load(ctx context.Context, scope mls.Scope) (mls.Records, mls.Rev, error) {
+	c.loads[scope]++
+	return c.Store.Load(ctx, scope)
+}
+
+// TestManyPSKsOfAnotherGroup: a member who proposes many keys of another group
+// makes nobody load that group more than once.
+func TestManyPSKsOfAnotherGroup(t *testing.T) {
+	all := crew(t, x25519, "alice", "bob")
+	alice, bob := all[0], all[1]
+	group := alice.group
+	alice.create()
+	other := alice.group.ID()
+	alice.group = group
+	store := &countingStore{alice.store, map[mls.Scope]int{}}
+	alice.client = openWith(t, store, nil)
+	alice.group = must(alice.client.Group(ctx, group.ID()))
+	for i := range 50 {
+		id := message.PreSharedKeyID{Type: message.PSKResumption, Usage: message.ResumptionApplication, GroupID: other, Epoch: uint64(i)}
+		alice.receive(must(bob.group.Propose(ctx, mls.ProposeOptions{PSK: &id})).Message)
+	}
+	store.loads[mls.GroupScope(other)] = 0
+	alice.commit(mls.CommitOptions{})
+	if n := store.loads[mls.GroupScope(other)]; n > 2 { // to choose, and to commit
+		t.Fatalf("the other group was loaded %d times", n)
+	}
 }
