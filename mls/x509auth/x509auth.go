@@ -4,13 +4,14 @@
 //
 // It owns path validation and the comparison of identities in certificates.
 // That the leaf certificate's key is the leaf node's signature key is checked
-// by package mls itself, before anyone is asked. This package is not part of
-// the WebAssembly binary: crypto/x509 would make it half as large again.
+// by package mls itself, before anyone is asked. In a browser it is a program of
+// its own (wasm/x509): crypto/x509 would add 0.44 MB of brotli to webmls.wasm.
 package x509auth
 
 import (
 	"bytes"
 	"context"
+	"crypto/rsa"
 	"crypto/x509"
 	"slices"
 	"strconv"
@@ -23,6 +24,11 @@ import (
 
 // maxChain is the largest number of certificates in a credential.
 const maxChain = 10
+
+// maxRSABits is the size of the largest RSA key, as crypto/tls has it: whoever
+// makes a chain chooses its keys, and the time for a signature grows with
+// the square of their size.
+const maxRSABits = 8192
 
 // Authenticator implements mls.Authenticator and mls.Identifier. Roots is
 // required.
@@ -147,6 +153,9 @@ func parse(claim *mls.Claim) ([]*x509.Certificate, error) {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
 			return nil, mlserr.Wrap(mlserr.CredentialRejected, "certificate "+strconv.Itoa(i), err)
+		}
+		if key, ok := c.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxRSABits {
+			return nil, mlserr.New(mlserr.CredentialRejected, "certificate "+strconv.Itoa(i)+": RSA key of "+strconv.Itoa(key.N.BitLen())+" bits")
 		}
 		chain[i] = c
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
@@ -223,6 +224,21 @@ func TestRefused(t *testing.T) {
 	t.Run("the certificate of another key", func(t *testing.T) { // L13, S8
 		_, err := bob.CreateIdentity(ctx, id, aliceID.Credential())
 		wantCode(t, err, mlserr.CredentialRejected)
+	})
+	t.Run("RSA keys that take long", func(t *testing.T) {
+		auth := &x509auth.Authenticator{Roots: x509.NewCertPool()}
+		auth.Roots.AddCert(root.cert)
+		for bits, refused := range map[uint]bool{8192: false, 8193: true, 1 << 17: true} {
+			n := new(big.Int).Lsh(big.NewInt(1), bits-1)
+			key := &rsa.PublicKey{N: n.SetBit(n, 0, 1), E: 65537}
+			err := auth.Authenticate(ctx, []mls.Claim{{Credential: root.credential("bob@example.com", key, time.Hour)}})
+			if (err != nil) != refused {
+				t.Errorf("%d bits: %v", bits, err)
+			}
+			if refused {
+				wantCode(t, err, mlserr.CredentialRejected)
+			}
+		}
 	})
 	t.Run("certificates that do not follow from each other", func(t *testing.T) {
 		other := root.intermediate("other")
