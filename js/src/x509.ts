@@ -2,7 +2,7 @@
  * X.509 credentials (RFC 9420, Section 5.3): certificate chains judged by the
  * paths of RFC 5280 that lead to roots of the application's.
  *
- * The program behind it is one of its own, about as large as the other. It is
+ * The program behind it is one of its own, as large as that of the protocol. It is
  * loaded by an application that imports this, and by no other.
  *
  * @packageDocumentation
