@@ -3,6 +3,7 @@ package mls_test
 import (
 	"bytes"
 	"errors"
+	"runtime"
 	"testing"
 
 	"webmls/mls"
@@ -373,6 +374,199 @@ func FuzzReceiveCommit(f *testing.F) {
 	})
 }
 
+// menu makes a proposal of two bytes, so that fuzzing combines proposals that
+// make sense by themselves.
+type menu struct {
+	in        *mls.Inside
+	strangers []*stranger
+	psks      map[string][]byte // that the committer knows
+}
+
+const customProposal = message.ProposalType(0xf000)
+
+func newMenu(in *mls.Inside) *menu {
+	m := &menu{in: in, psks: map[string][]byte{}}
+	for _, name := range []string{"xavier", "yan", "zoe", "refused", "carol+2"} {
+		m.strangers = append(m.strangers, newStranger(in.Suite, name))
+	}
+	return m
+}
+
+// leaf changes the leaf of a stranger by a byte.
+func (m *menu) leaf(arg byte) func(*message.LeafNode) {
+	return func(leaf *message.LeafNode) {
+		now := uint64(frozenNow.Unix())
+		leaf.Lifetime = message.Lifetime{NotBefore: now - 10, NotAfter: now + 10}
+		switch arg % 8 {
+		case 1:
+			leaf.Capabilities.Proposals = []message.ProposalType{customProposal}
+			leaf.Capabilities.Extensions = []message.ExtensionType{0xf000}
+		case 2:
+			leaf.Lifetime.NotAfter = now - 5
+		case 3:
+			leaf.Capabilities.Credentials = nil
+		case 4:
+			leaf.EncryptionKey = m.in.Tree.Leaf(2).EncryptionKey
+		case 5:
+			leaf.Extensions = message.Extensions{message.NewApplicationID([]byte("id"))}
+		case 6:
+			leaf.EncryptionKey = leaf.EncryptionKey[1:]
+		}
+	}
+}
+
+func (m *menu) psk(arg byte) *message.PreSharedKeyID {
+	id := &message.PreSharedKeyID{Type: message.PSKExternal, ID: []byte("psk"), Nonce: make([]byte, m.in.Suite.HashSize())}
+	if arg&1 != 0 {
+		*id = message.PreSharedKeyID{Type: message.PSKResumption, Usage: 1, GroupID: frozenID, Epoch: m.in.Context.Epoch, Nonce: id.Nonce}
+	}
+	switch arg >> 1 % 8 {
+	case 1:
+		id.ID = []byte("unknown")
+		id.Epoch--
+	case 2:
+		id.Nonce = id.Nonce[1:]
+	case 3:
+		id.Usage = message.ResumptionBranch
+	case 4:
+		id.GroupID = []byte("another group")
+	}
+	return id
+}
+
+func (m *menu) extensions(arg byte) message.Extensions {
+	same := m.in.Context.Extensions
+	switch arg % 8 {
+	case 0:
+		return same
+	case 1:
+		return nil
+	case 2:
+		return message.Extensions{{Type: 0xf000}}
+	case 3:
+		return message.Extensions{{Type: message.ExtensionRequiredCapabilities, Data: wire.Marshal(&message.RequiredCapabilities{Proposals: []message.ProposalType{customProposal}})}}
+	case 4:
+		return message.Extensions{{Type: message.ExtensionExternalSenders, Data: []byte{7}}}
+	case 5:
+		return message.Extensions{message.NewExternalPub([]byte("no extension of a group"))}
+	case 6:
+		return message.Extensions{{Type: message.ExtensionExternalSenders, Data: wire.Marshal(message.ExternalSenderList{
+			{SignatureKey: []byte("no key"), Credential: message.BasicCredential([]byte("refused"))}})}}
+	}
+	return same[:1]
+}
+
+// proposal returns what the two bytes stand for.
+func (m *menu) proposal(kind, arg byte) message.ProposalOrRef {
+	p := &message.Proposal{Type: message.ProposalType(1 + kind%9)}
+	switch p.Type {
+	case message.ProposalAdd:
+		x := m.strangers[int(arg>>4)%len(m.strangers)]
+		p.Add = x.keyPackage(m.leaf(arg), func(kp *message.KeyPackage) {
+			if arg%8 == 7 {
+				kp.InitKey = kp.LeafNode.EncryptionKey
+			}
+		})
+	case message.ProposalUpdate:
+		p.Update = m.in.Tree.Leaf(treemath.LeafIndex(arg % 4))
+	case message.ProposalRemove:
+		p.Remove = treemath.LeafIndex(arg % 6)
+	case message.ProposalPSK:
+		p.PSK = m.psk(arg)
+	case message.ProposalReInit:
+		p.ReInit = &message.ReInit{GroupID: []byte("next"), Version: message.ProtocolVersion(arg % 3), CipherSuite: suite.ID(arg % 9), Extensions: m.extensions(arg)}
+	case message.ProposalExternalInit:
+	case message.ProposalGroupContextExtensions:
+		p.Extensions = m.extensions(arg)
+	case 8:
+		p.Type = customProposal + message.ProposalType(arg%2)
+	default:
+		names := sortedNames(m.in.Proposals)
+		if i := int(arg) % (len(names) + 1); i < len(names) {
+			return message.ProposalOrRef{Reference: []byte(names[i])}
+		}
+		return message.ProposalOrRef{Reference: make([]byte, 32)}
+	}
+	return message.ProposalOrRef{Proposal: p}
+}
+
+// FuzzReceiveList: a perfect commit, of a member or of one who joins by it, with
+// a list of proposals from the menu. Whoever accepts it is where the committer is.
+func FuzzReceiveList(f *testing.F) {
+	fz := loadFrozen(f)
+	bob := newTarget(f, fz, "bob")
+	alice := fz.open(f, "alice")
+	menu := newMenu(newForger(f, alice).in)
+	psk := menu.psk(0)
+	psks := map[string][]byte{psk.Key(): []byte("a secret")}
+	const external = 16
+	f.Add(byte(0), []byte{})
+	for kind := range byte(9) {
+		for arg := range byte(8) {
+			f.Add(byte(arg%2*forgePublic), []byte{kind, arg})
+		}
+		f.Add(byte(external), []byte{5, 0, kind, 3})
+	}
+	f.Add(byte(0), []byte{0, 0x00, 0, 0x11, 0, 0x21, 2, 2, 2, 3})
+	f.Add(byte(forgeNoPath), []byte{0, 0x10, 3, 0, 3, 1})
+	f.Add(byte(0), []byte{8, 0, 8, 1, 0, 0x10})
+	f.Add(byte(0), []byte{6, 3, 0, 0x10, 0, 0x21})
+	f.Add(byte(external), []byte{5, 0})
+	f.Add(byte(external), []byte{5, 0, 3, 0, 2, 2})
+	f.Fuzz(func(t *testing.T, flags byte, program []byte) {
+		if len(program) > 24 {
+			return
+		}
+		alice.t = t
+		forger := newForger(t, alice)
+		c := forgedCommit{public: flags&forgePublic != 0, noPath: flags&forgeNoPath != 0, psks: psks}
+		for ; len(program) >= 2; program = program[2:] {
+			c.proposals = append(c.proposals, menu.proposal(program[0], program[1]))
+		}
+		if flags&external != 0 {
+			x := menu.strangers[int(flags>>5)%len(menu.strangers)]
+			c.external = &joiner{key: x.key, leaf: x.leaf(menu.leaf(flags >> 5))}
+		}
+		b := forger.build(c)
+		ev, info := bob.receive(t, b.message)
+		if ev == nil || ev.Type == mls.EventRemoved {
+			return
+		}
+		if ev.Type != mls.EventGroupUpdate || info.Epoch != b.context.Epoch ||
+			!bytes.Equal(info.EpochAuthenticator, b.secrets.EpochAuthenticator) || !bytes.Equal(info.TreeHash, b.tree.Hash()) {
+			t.Fatalf("bob is not in the epoch of the committer: %+v", ev)
+		}
+		for _, p := range c.proposals {
+			if p.Proposal == nil {
+				continue
+			}
+			switch p := p.Proposal; p.Type {
+			case message.ProposalUpdate:
+				t.Fatal("an Update by value is accepted")
+			case message.ProposalExternalInit:
+				if c.external == nil {
+					t.Fatal("an ExternalInit of a member is accepted")
+				}
+			case message.ProposalAdd:
+				if c.external != nil || string(p.Add.LeafNode.Credential.Identity) == "refused" {
+					t.Fatalf("an Add is accepted: %+v", p.Add)
+				}
+			case message.ProposalReInit:
+				if info.Status != mls.StatusReadOnly || len(c.proposals) != 1 {
+					t.Fatalf("a ReInit leads to %+v", info)
+				}
+			}
+		}
+		if len(c.proposals) > 0 && c.external == nil && c.noPath && info.Status == mls.StatusActive {
+			for _, p := range c.proposals {
+				if p.Proposal == nil || p.Proposal.Type == message.ProposalRemove || p.Proposal.Type == message.ProposalGroupContextExtensions {
+					t.Fatalf("a list that needs a path is accepted without: %+v", c.proposals)
+				}
+			}
+		}
+	})
+}
+
 // join tries a Welcome on one who holds the key package, and reports whether it
 // was joined by.
 func (x *target) join(t testing.TB, welcome, tree []byte) bool {
@@ -593,9 +787,6 @@ func FuzzLoad(f *testing.F) {
 		store := fz.stores[at.store].Clone()
 		_, rev, _ := store.Load(ctx, at.scope)
 		change := mls.Change{Scope: at.scope, Base: rev, Put: mls.Records{at.record: data}}
-		if data == nil {
-			change.Put, change.Delete = nil, []string{at.record}
-		}
 		if err := store.Commit(ctx, mls.Batch{Changes: []mls.Change{change}}); err != nil {
 			t.Fatal(err)
 		}
@@ -678,4 +869,51 @@ func useStored(t *testing.T, store *mls.MemoryStore, fz *frozen) {
 	check("update", err)
 	check("clear", g.ClearPendingCommit(ctx))
 	check("delete", c.DeleteGroup(ctx, frozenID))
+}
+
+// TestDamagedRecords is FuzzLoad by a system: it takes stored records away,
+// empties, exchanges and cuts them, and changes their bytes, as many as there is
+// time for.
+func TestDamagedRecords(t *testing.T) {
+	fz := loadFrozen(t)
+	runs := 400
+	if testing.Short() || runtime.GOOS == "js" {
+		runs = 50
+	}
+	for _, name := range []string{"bob", "pending"} {
+		for _, scope := range []mls.Scope{mls.ClientScope, mls.GroupScope(frozenID)} {
+			records, rev, err := fz.stores[name].Load(ctx, scope)
+			if err != nil {
+				t.Fatal(err)
+			}
+			try := func(change mls.Change) {
+				change.Scope, change.Base = scope, rev
+				store := fz.stores[name].Clone()
+				if err := store.Commit(ctx, mls.Batch{Changes: []mls.Change{change}}); err != nil {
+					t.Fatal(err)
+				}
+				useStored(t, store, fz)
+			}
+			total := 0
+			for _, b := range records {
+				total += len(b)
+			}
+			step, at := max(1, total*4/runs), 0
+			names := sortedNames(records)
+			for i, record := range names {
+				b := records[record]
+				try(mls.Change{Delete: []string{record}})
+				try(mls.Change{Put: mls.Records{record: {}}})
+				try(mls.Change{Put: mls.Records{record: b[:len(b)/2]}})
+				next := names[(i+1)%len(names)]
+				try(mls.Change{Put: mls.Records{record: records[next], next: b}})
+				for ; at < len(b); at += step {
+					damaged := bytes.Clone(b)
+					damaged[at] ^= [...]byte{1, 0x80, 0xff, 4}[at%4]
+					try(mls.Change{Put: mls.Records{record: damaged}})
+				}
+				at -= len(b)
+			}
+		}
+	}
 }
