@@ -47,8 +47,19 @@ func (g *Group) unlock() { g.turn <- struct{}{} }
 // close drops the group from memory.
 func (g *Group) close() {
 	<-g.turn
-	g.live = nil
+	g.drop()
 	g.unlock()
+}
+
+// drop wipes what is in memory of the group. The caller has the group's lock.
+func (g *Group) drop() {
+	if g.live == nil {
+		return
+	}
+	for _, wipe := range g.live.state.wipers() {
+		wipe()
+	}
+	g.live = nil
 }
 
 // ID returns the group id.

@@ -72,7 +72,7 @@ func (g *Group) transact(ctx context.Context, step func(l *live) (*outcome, erro
 		if err == nil {
 			return nil
 		}
-		g.live = nil
+		g.drop()
 		if !errors.Is(err, mlserr.Stale) {
 			return storeError(err)
 		}

@@ -171,7 +171,14 @@ func TestClosed(t *testing.T) {
 	all := crew(t, x25519, "alice", "bob")
 	alice := all[0]
 	store := alice.store.Clone()
+	alice.info() // loads it
+	secrets := alice.group.Inside().Secrets
 	alice.client.Close()
+	for _, b := range [][]byte{secrets.InitSecret, secrets.ExporterSecret, secrets.SenderDataSecret} {
+		if !bytes.Equal(b, make([]byte, len(b))) {
+			t.Error("a secret is still in memory")
+		}
+	}
 	for what, f := range map[string]func() error{
 		"send":    func() error { _, err := alice.group.Send(ctx, nil, mls.SendOptions{}); return err },
 		"commit":  func() error { _, err := alice.group.Commit(ctx, mls.CommitOptions{}); return err },
