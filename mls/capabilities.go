@@ -117,11 +117,6 @@ func grease() uint16 {
 	return 0x0a0a + 0x1010*n
 }
 
-// isGrease reports whether a value is one of those.
-func isGrease(v uint16) bool {
-	return v&0x0f0f == 0x0a0a && v>>8 == v&0xff && v != 0xfafa
-}
-
 // Supported lists what the application supports beyond RFC 9420: the leaves of
 // this client list it, so that groups may use it. Default types and GREASE
 // values must not be in it.

@@ -62,7 +62,8 @@ func checkListedTypes(c *message.Capabilities) error {
 	return nil
 }
 
-// checkOwnTypes: what the leaf uses itself is in its capabilities (L4, L6).
+// checkOwnTypes: what the leaf uses itself is in its capabilities (L3, L4, L6).
+// GREASE values are no exception (X5; RFC 9420, Section 13.5).
 func checkOwnTypes(leaf *message.LeafNode) error {
 	if !slices.Contains(leaf.Capabilities.Versions, message.MLS10) {
 		return mlserr.New(mlserr.CapabilityMissing, "L3: protocol version")
@@ -75,9 +76,6 @@ func checkOwnTypes(leaf *message.LeafNode) error {
 	}
 	for i := range leaf.Extensions {
 		t := leaf.Extensions[i].Type
-		if isGrease(uint16(t)) {
-			continue // need not be listed (Section 13.5)
-		}
 		if !leaf.Capabilities.HasExtension(t) {
 			return mlserr.New(mlserr.ExtensionNotListed, "L6: type "+strconv.Itoa(int(t)))
 		}
