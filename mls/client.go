@@ -371,6 +371,8 @@ func (c *Client) CreateKeyPackages(ctx context.Context, identityID []byte, n int
 	return list, nil
 }
 
+// newKeyPackage makes a key package with fresh keys. It is for one use unless the
+// options ask for one of last resort (S20).
 func (c *Client) newKeyPackage(ctx context.Context, identity *Identity, opts KeyPackageOptions) (*message.KeyPackage, *ownKeyPackage, error) {
 	s := identity.suite
 	initKey, err := c.keys.GenerateHPKEKey(ctx, s.ID())

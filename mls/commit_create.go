@@ -99,8 +99,6 @@ func (s *state) commitProposals(ctx context.Context, c *Client, identity *Identi
 	}
 	out := new(outcome)
 	pending, err := s.createCommit(ctx, c, list, identity, opts, out)
-	if err != nil {
-	}
 	if err != nil && list.byReference > 0 && mlserr.CodeOf(err).Info().Class == mlserr.ClassRejected {
 		alone := *opts
 		alone.IgnoreProposals = true
@@ -195,8 +193,9 @@ func parseKeyPackage(b []byte) (*message.KeyPackage, error) {
 }
 
 // createCommit is RFC 9420, Section 12.4.1. It changes nothing that can be
-// reached from s; the handshake generation that a PrivateMessage uses is in
-// out.
+// reached from s (C16); the handshake generation that a PrivateMessage uses is in
+// out. With another identity the commit is signed by the old key, what belongs to
+// the new epoch by the new one, and there is always a path (S18).
 func (s *state) createCommit(ctx context.Context, c *Client, list *proposalList, identity *Identity, opts *CommitOptions, out *outcome) (*pendingCommit, error) {
 	e := s.epoch
 	self := e.self()
@@ -329,7 +328,7 @@ func (l *proposalList) newExtensions(old message.Extensions) message.Extensions 
 }
 
 // checkResult judges what only the whole new membership can be judged by: L4
-// and P17 (RFC 9420, Section 7.3 and 12.1.7).
+// and P17, for a tree that is valid (C11; RFC 9420, Section 7.3 and 12.1.7).
 func checkResult(app *applied, c *census) error {
 	if !c.credentialsAgree() {
 		return mlserr.New(mlserr.CapabilityMissing, "L4: credential types of the members")
@@ -382,7 +381,8 @@ func (l *proposalList) replacesKeyOf(i treemath.LeafIndex, key []byte) bool {
 }
 
 // provisionalContext is the context of the next epoch with the old confirmed
-// transcript hash: what path secrets are encrypted with (RFC 9420, Section 7.6).
+// transcript hash: what path secrets are encrypted with (S23; RFC 9420, Section
+// 7.6).
 func (e *epoch) provisionalContext(t *tree.Tree, extensions message.Extensions) *message.GroupContext {
 	next := *e.context
 	next.Epoch++
@@ -398,7 +398,7 @@ type transition struct {
 	intermediate *schedule.Intermediate
 }
 
-// wipe forgets what must not outlive the commit (RFC 9420, Section 9.2).
+// wipe forgets what must not outlive the commit (X2; RFC 9420, Section 9.2).
 func (t *transition) wipe() {
 	t.joiner.Wipe()
 	t.intermediate.Wipe()

@@ -79,7 +79,8 @@ func (s *state) processCommit(ctx context.Context, c *Client, v *framing.Verifie
 	return next.complete(c, e.identityAfter(list), newTree, newCensus, private), nil
 }
 
-// complete fills in what the key schedule does not give.
+// complete fills in what the key schedule does not give. After a ReInit the group
+// is read-only (C12).
 func (st *staged) complete(client *Client, identity *Identity, t *tree.Tree, c *census, private *tree.Private) *staged {
 	st.epoch.tree = t
 	st.epoch.census = c
@@ -155,7 +156,8 @@ func (e *epoch) checkPathLeaf(ctx context.Context, c *Client, path *message.Upda
 	return checks.run(ctx, c, e.suite)
 }
 
-// processExternalCommit is RFC 9420, Section 12.4.3.2, for the members.
+// processExternalCommit is RFC 9420, Section 12.4.3.2, for the members. Also for
+// the one that it removes, who must notice (S7).
 func (s *state) processExternalCommit(ctx context.Context, c *Client, content *message.AuthenticatedContent) (*staged, error) {
 	e := s.epoch
 	commit := content.Content.Commit
@@ -220,7 +222,7 @@ func (s *state) processExternalCommit(ctx context.Context, c *Client, content *m
 
 // checkExternalLeaf judges the joiner's leaf (RFC 9420, Section 7.3 and
 // 12.4.3.2). A Remove takes away only what the Authenticator calls the
-// joiner's own former leaf (E2).
+// joiner's own former leaf (E2, S6).
 func (e *epoch) checkExternalLeaf(leaf *message.LeafNode, joiner treemath.LeafIndex, list *proposalList, rules *leafRules, checks *leafChecks) error {
 	if err := rules.check(leaf, message.LeafNodeSourceCommit); err != nil {
 		return err
@@ -241,7 +243,8 @@ func (e *epoch) checkExternalLeaf(leaf *message.LeafNode, joiner treemath.LeafIn
 	return nil
 }
 
-// externalInitSecret opens a kem_output to the init secret (RFC 9420, Section 8.3).
+// externalInitSecret opens a kem_output to the init secret, which takes the place
+// of the epoch's (E8; RFC 9420, Section 8.3).
 func (e *epoch) externalInitSecret(ctx context.Context, c *Client, kemOutput []byte) ([]byte, error) {
 	key, err := e.secrets.ExternalKey(ctx, c.keys, e.suite)
 	if err != nil {

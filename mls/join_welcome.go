@@ -22,7 +22,8 @@ type JoinOptions struct {
 }
 
 // JoinGroup joins a group by a Welcome (RFC 9420, Section 12.4.3.1). The key
-// package is consumed in the same batch that stores the group. Codes:
+// package is consumed in the same batch that stores the group, unless it is one
+// of last resort (K7, W17). Codes:
 // NO_MATCHING_KEY_PACKAGE, GROUP_EXISTS, TREE_MISSING, and those of the rules
 // on a GroupInfo, a tree and its leaves. A Welcome that is refused changes
 // nothing; the key package is still there.
@@ -186,7 +187,8 @@ func treeOf(info *message.GroupInfo, apart []byte) (message.RatchetTree, error) 
 
 // checkGroupInfo is what a joiner of either kind checks of a GroupInfo and its
 // tree (W4, W6 to W11, W15, L1 to L10): the signature of the signer, the tree
-// hash, every parent hash, every leaf. It returns the tree and its census.
+// hash, every parent hash, every leaf. The Authenticator is asked for all of them
+// (L1, S9). It returns the tree and its census.
 func (c *Client) checkGroupInfo(ctx context.Context, s *suite.Suite, info *message.GroupInfo, nodes message.RatchetTree) (*tree.Tree, *census, error) {
 	group := &info.GroupContext
 	if group.CipherSuite != s.ID() {

@@ -286,7 +286,7 @@ func (g *Group) Receive(ctx context.Context, b []byte) (ev *Event, err error) {
 		return nil, mlserr.New(mlserr.WrongWireFormat, "not a message of a group")
 	}
 	if !bytes.Equal(r.groupID, g.id) {
-		return nil, mlserr.New(mlserr.WrongGroup, "F1")
+		return nil, mlserr.New(mlserr.WrongGroup, "F1, S11")
 	}
 	err = g.transact(ctx, func(l *live) (out *outcome, err error) {
 		if err := l.exists(); err != nil {
@@ -311,7 +311,9 @@ type incoming struct {
 	digest      []byte
 }
 
-// receive finds out what a message is for and hands it on.
+// receive finds out what a message is for and hands it on. A commit of this
+// client's own that comes back is applied, once (S23). An epoch that is not this one
+// is refused unseen: it is a hint, and must make nobody reset a group (C1, F2, S21).
 func (l *live) receive(ctx context.Context, c *Client, r *incoming) (*Event, *outcome, error) {
 	s := l.state
 	if s.pending != nil && bytes.Equal(s.pending.digest, r.digest) {
@@ -482,7 +484,8 @@ func (e *epoch) senderKey(u *framing.Unverified) ([]byte, error) {
 	}
 }
 
-// receiveLate opens an application message of a retained past epoch (F2).
+// receiveLate opens an application message of a retained past epoch (F2), by the
+// members of that epoch (S10).
 func (s *state) receiveLate(ctx context.Context, c *Client, r *incoming) (*Event, *outcome, error) {
 	k := -1
 	for i, p := range s.past {

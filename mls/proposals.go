@@ -285,8 +285,8 @@ type applied struct {
 	reinit     *message.ReInit
 }
 
-// apply applies a valid list in the order of RFC 9420, Section 12.3, to a copy
-// of the tree. The path leaf, and the joiner of an external commit, come after.
+// apply applies a valid list in the order of RFC 9420, Section 12.3 (P18), to a
+// copy of the tree. The path leaf, and the joiner of an external commit, come after.
 func (e *epoch) apply(list *proposalList) *applied {
 	a := &applied{editor: e.tree.Edit(), extensions: e.context.Extensions}
 	for _, p := range list.extensions {

@@ -21,8 +21,8 @@ type leafChecks struct {
 	successors [][2]Claim
 }
 
-// run does what was gathered. Codes: INVALID_SIGNATURE, INVALID_PUBLIC_KEY,
-// CREDENTIAL_REJECTED, SUCCESSOR_REJECTED.
+// run does what was gathered (L1, L12, L14): no leaf comes in past it (S9). Codes:
+// INVALID_SIGNATURE, INVALID_PUBLIC_KEY, CREDENTIAL_REJECTED, SUCCESSOR_REJECTED.
 func (l *leafChecks) run(ctx context.Context, c *Client, s *suite.Suite) error {
 	if len(l.hpkeKeys) > 0 {
 		bad, err := c.keys.ValidateHPKEKeys(ctx, s.ID(), l.hpkeKeys)
@@ -66,7 +66,7 @@ func claimOf(groupID []byte, leaf *message.LeafNode, i treemath.LeafIndex, place
 }
 
 // replacement gathers the checks of a leaf that takes the place of another of
-// the same member: its signature, its credential, and that it may succeed.
+// the same member: its signature (L2), its credential, and that it may succeed.
 func (l *leafChecks) replacement(s *suite.Suite, groupID []byte, old, next *message.LeafNode, i treemath.LeafIndex, place Place) {
 	l.signatures = append(l.signatures, next.Verification(s, groupID, i))
 	l.hpkeKeys = append(l.hpkeKeys, next.EncryptionKey)
@@ -123,7 +123,9 @@ func (s *state) validateOne(p *listed, rules *leafRules, checks *leafChecks) err
 	}
 }
 
-// validateAdd: Section 12.1.1 and 10.1 (K1 to K4, L1 to L12).
+// validateAdd: Section 12.1.1 and 10.1. The key package has the group's version
+// and suite (K1), a valid leaf (K2; L1 to L12), a right signature (K3), and an init
+// key of its own (K4).
 func (s *state) validateAdd(kp *message.KeyPackage, rules *leafRules, checks *leafChecks) error {
 	if kp.Version != s.epoch.context.Version || kp.CipherSuite != s.suite.ID() {
 		return mlserr.New(mlserr.KeyPackageMismatch, "K1")
@@ -388,7 +390,7 @@ func (s *state) checkCustomSupported(list *proposalList) error {
 }
 
 // checkKeysUnique is P5, P6, L8 and L9 for the leaves of Adds and Updates: in
-// the tree that the list leads to, no key stands twice.
+// the tree that the list leads to, no key stands twice (C11).
 func (e *epoch) checkKeysUnique(list *proposalList) error {
 	if len(list.adds)+len(list.updates) == 0 {
 		return nil

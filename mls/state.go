@@ -81,7 +81,7 @@ type pastEpoch struct {
 	ended   int64 // Unix seconds
 }
 
-// memberAt describes the leaf i as it was in the past epoch of index k.
+// memberAt describes the leaf i as it was in the past epoch of index k (S10).
 func (s *state) memberAt(k int, i treemath.LeafIndex) *Member {
 	// From the epoch asked for, through every later one, to the current.
 	for ; k >= 0; k-- {
@@ -203,7 +203,8 @@ func (st *staged) updateInfo(old *epoch) *UpdateInfo {
 const maxProcessed = 32
 
 // advance applies a staged commit: the current epoch becomes the newest past
-// one, reduced to what late messages need. digest is that of the commit
+// one, reduced to what late messages need; its other secrets go (X2), and of the
+// resumption PSKs a bounded number stays (X3). digest is that of the commit
 // message. drop lists what must be wiped once the new state is stored.
 func (s *state) advance(st *staged, digest []byte, limits *Limits, now int64) (next *state, drop []func()) {
 	next = &state{

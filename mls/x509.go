@@ -10,7 +10,7 @@ import (
 	"webmls/mls/mlserr"
 )
 
-// checkCertificateKey is L13: the public key of the end-entity certificate of
+// checkCertificateKey is L13 (S8): the public key of the end-entity certificate of
 // an X.509 credential is the leaf's signature key (RFC 9420, Section 5.3).
 // Whether the chain leads to a root that the application trusts is for the
 // Authenticator to say.

@@ -43,8 +43,8 @@ func (u *Unverified) ContentType() message.ContentType { return u.content.Conten
 
 // EmbeddedLeaf returns the leaf node in the content whose signature_key the
 // signature is by, where the sender is a new member: that of the Commit's path,
-// or of the KeyPackage in the Add (RFC 9420, Section 6.1). It is nil for all
-// other senders, and for a Commit without a path (E5).
+// or of the KeyPackage in the Add (E6, F10; RFC 9420, Section 6.1). It is nil for
+// all other senders, and for a Commit without a path (E5).
 func (u *Unverified) EmbeddedLeaf() *message.LeafNode {
 	c := &u.content.Content
 	switch c.Sender.Type {

@@ -13,7 +13,8 @@ import (
 // 6.3) under the next generation of the sender's ratchet, which the Draft
 // consumes. c is what Sign returned for WireFormatPrivateMessage, and has its
 // confirmation tag by now where it is a Commit. padding is the number of zero bytes
-// to add. The message must not leave before the Draft's changes are stored (S12).
+// to add. The message must not leave before the Draft's changes are stored (S12);
+// should it do so all the same, a random reuse guard keeps the nonces apart (F15).
 // Codes: WRONG_WIRE_FORMAT, SENDER_NOT_ALLOWED, CONTENT_TYPE_INVALID,
 // INVALID_ARGUMENT for a padding below zero, TOO_LARGE, and those of Draft.Next.
 func ProtectPrivate(s *suite.Suite, c *message.AuthenticatedContent, d *schedule.Draft, senderDataSecret []byte, padding int) (*message.PrivateMessage, error) {
@@ -56,10 +57,11 @@ func ProtectPrivate(s *suite.Suite, c *message.AuthenticatedContent, d *schedule
 // Draft consume its key; where it fails, the Draft must be dropped. leaf reports
 // whether a leaf is not blank. The result has buffers of its own, except for
 // group_id and authenticated_data, which alias m. Codes: DECRYPTION_FAILED where
-// sender data or content do not open, INVALID_SENDER for a blank leaf or one that the
+// sender data or content do not open (F5), INVALID_SENDER for a blank leaf or one that the
 // tree does not have (F3, S5), those of Draft.Key, MALFORMED and what the content
 // adds where it does not decode, PADDING_NOT_ZERO (D6), CONFIRMATION_TAG_INVALID
-// (F7), CONTENT_TYPE_INVALID.
+// (F7), CONTENT_TYPE_INVALID. The content type chooses how the content is read, so
+// that the two cannot differ (F13).
 func UnprotectPrivate(s *suite.Suite, m *message.PrivateMessage, d *schedule.Draft, senderDataSecret []byte, leaf func(treemath.LeafIndex) bool) (*Unverified, error) {
 	if m.ContentType < message.ContentTypeApplication || m.ContentType > message.ContentTypeCommit {
 		return nil, mlserr.New(mlserr.ContentTypeInvalid, "")

@@ -32,11 +32,12 @@ func (p *KeyPackage) Marshal(w *wire.Writer) {
 	w.Opaque(p.Signature)
 }
 
-// Unmarshal implements wire.Unmarshaler. Code: UNKNOWN_VERSION.
+// Unmarshal implements wire.Unmarshaler. An MLSMessage around it can have one
+// version only, so that this is also the key package's (K6). Code: UNKNOWN_VERSION.
 func (p *KeyPackage) Unmarshal(r *wire.Reader) {
 	p.Version = ProtocolVersion(r.Uint16())
 	if r.Err() == nil && p.Version != MLS10 {
-		r.Fail(mlserr.New(mlserr.UnknownVersion, "key package"))
+		r.Fail(mlserr.New(mlserr.UnknownVersion, "K6: key package"))
 		return
 	}
 	p.CipherSuite = suite.ID(r.Uint16())

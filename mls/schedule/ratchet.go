@@ -51,7 +51,7 @@ type skippedKey struct {
 	key, nonce []byte // AEAD.Nk and AEAD.Nn bytes
 }
 
-// take consumes a generation. It returns false, and changes nothing, where the
+// take consumes a generation (X1). It returns false, and changes nothing, where the
 // generation is below next and its key is not retained. The slices of the old
 // ratchet stay as they are, so that the caller can go back to it.
 func (r *ratchet) take(s *suite.Suite, generation uint32, maxSkipped int) (key, nonce []byte, ok bool) {

@@ -57,7 +57,7 @@ func (s *Suite) MAC(key []byte, parts ...[]byte) []byte {
 
 // VerifyMAC reports whether tag is the whole MAC of the concatenation of
 // parts. It takes the same time for every tag of KDF.Nh bytes, and no tag of
-// another length is accepted (S1).
+// another length is accepted (S1, S13).
 func (s *Suite) VerifyMAC(key, tag []byte, parts ...[]byte) bool {
 	return hmac.Equal(tag, s.MAC(key, parts...))
 }

@@ -55,8 +55,9 @@ func (e *Editor) Add(leaf *message.LeafNode) treemath.LeafIndex {
 }
 
 // Place puts a leaf where Add would, without listing it anywhere as unmerged:
-// the leaf of an external commit, whose path replaces all its ancestors
-// (RFC 9420, Section 12.4.2). CreatePath or MergePath must follow.
+// the leaf of an external commit, whose path replaces all its ancestors. What the
+// commit removes must be gone by then, for its place may be the joiner's (E7;
+// RFC 9420, Section 12.4.3.2). CreatePath or MergePath must follow.
 func (e *Editor) Place(leaf *message.LeafNode) treemath.LeafIndex {
 	i := e.leftmostBlank()
 	e.put(i.Node(), message.Node{Leaf: leaf})
@@ -141,8 +142,8 @@ func (e *Editor) extend() {
 	e.writable(tier, number)
 }
 
-// truncate halves the tree while its right half has no non-blank leaf
-// (RFC 9420, Sections 7.7 and 12.1.3).
+// truncate halves the tree while its right half has no non-blank leaf (S15;
+// RFC 9420, Sections 7.7 and 12.1.3).
 func (e *Editor) truncate() {
 	last := treemath.LeafIndex(e.leaves) - 1
 	for last > 0 && e.node(last.Node()).Leaf == nil {
@@ -193,7 +194,7 @@ func (e *Editor) put(x treemath.NodeIndex, n message.Node) {
 	}
 }
 
-// touch drops the hashes of x and its ancestors. It ends at one that has none:
+// touch drops the hashes of x and its ancestors, so that none is stale (S15). It ends at one that has none:
 // then those above have none either, so that many edits cost no more than the
 // nodes they touch.
 func (e *Editor) touch(x treemath.NodeIndex) {

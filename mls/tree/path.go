@@ -76,7 +76,7 @@ func (e *Editor) CreatePath(ctx context.Context, k suite.Keys, self treemath.Lea
 
 // derivePathSecrets returns the path secrets for n nodes, of which the given
 // one is the first, and the commit secret, which comes from the last
-// (RFC 9420, Sections 7.4 and 12.4.1). Also where the path has no node a path
+// (S23; RFC 9420, Sections 7.4 and 12.4.1). Also where the path has no node a path
 // secret is sampled, and the commit secret derived from it. All are KDF.Nh
 // bytes and the caller's to wipe; the first is not copied.
 func derivePathSecrets(s *suite.Suite, first []byte, n int) (pathSecrets [][]byte, commitSecret []byte) {

@@ -89,7 +89,7 @@ func (t *Tree) validateUnique() error {
 // 7.9.2). The unmerged leaves must be valid. Each node is in the resolution of
 // a child of one non-blank parent only, the next above, but for unmerged
 // leaves, which are as many as the tree lists: so the resolutions are linear
-// in the size of the tree. Code: PARENT_HASH_INVALID.
+// in the size of the tree. Blank nodes in between change nothing (S14). Code: PARENT_HASH_INVALID.
 func (t *Tree) validateParentHashes() error {
 	h := newHasher(t.suite)
 	originals := &originals{t, h, make(map[treemath.NodeIndex]original)}
@@ -159,8 +159,8 @@ func (n *node) parentHash() ([]byte, bool) {
 	return nil, false
 }
 
-// ValidateKeys checks that the HPKE public keys of all nodes are valid, in one
-// call of k. Codes: INVALID_PUBLIC_KEY, and those of k.
+// ValidateKeys checks that the HPKE public keys of all nodes are valid (L12), in
+// one call of k. Codes: INVALID_PUBLIC_KEY, and those of k.
 func (t *Tree) ValidateKeys(ctx context.Context, k suite.Keys) error {
 	keys := make([][]byte, 0, 2*t.members)
 	nodes := make([]treemath.NodeIndex, 0, 2*t.members)
@@ -175,7 +175,7 @@ func (t *Tree) ValidateKeys(ctx context.Context, k suite.Keys) error {
 		return err
 	}
 	if bad != -1 {
-		return mlserr.New(mlserr.InvalidPublicKey, nodeName(nodes[bad]))
+		return mlserr.New(mlserr.InvalidPublicKey, "L12: "+nodeName(nodes[bad]))
 	}
 	return nil
 }

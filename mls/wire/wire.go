@@ -171,7 +171,7 @@ func (r *Reader) Malformed(detail string) {
 	r.Fail(mlserr.New(mlserr.Malformed, detail))
 }
 
-// Finish returns the first failure, or MALFORMED when bytes are left (D3).
+// Finish returns the first failure, or MALFORMED when bytes are left (D3, S3).
 func (r *Reader) Finish() error {
 	if r.err == nil && len(r.b) != 0 {
 		r.Malformed("trailing bytes")
@@ -192,7 +192,8 @@ func (r *Reader) Rest() []byte {
 	return b[:len(b):len(b)]
 }
 
-// Raw returns the next n bytes.
+// Raw returns the next n bytes. Whatever n is, it reads no further than the input
+// (S3).
 func (r *Reader) Raw(n int) []byte {
 	if r.err != nil {
 		return nil

@@ -41,7 +41,8 @@ func nistGroup(curve ecdh.Curve) keyring.Group {
 }
 
 // ecdsaScheme is ECDSA with signatures in DER, as in TLS 1.3 (RFC 9420,
-// Section 5.1.2, by way of RFC 8446, Section 4.2.3).
+// Section 5.1.2, by way of RFC 8446, Section 4.2.3). One encoding is accepted of a
+// signature; (r, n-s) beside (r, s) too, which the RFC does not forbid (S22).
 func ecdsaScheme(curve elliptic.Curve, digest func(message []byte) []byte) keyring.Scheme {
 	wrap := func(key *ecdsa.PrivateKey, err error) (keyring.SigningKey, error) {
 		if err != nil {
