@@ -148,8 +148,8 @@ func (c *Client) firstEpoch(ctx context.Context, identity *Identity, id []byte, 
 
 // adopt stores a state as a new group of this client. It takes the place of a
 // group with the same id that this client is no longer in, or, when succeeds is
-// set, of one that was reinitialized to that id (RFC 9420, Section 11.2); the
-// inbox stays. more is put into the same batch.
+// set, of one that was reinitialized to that id (RFC 9420, Section 11.2), and of
+// no other (W5, S11); the inbox stays. more is put into the same batch.
 func (c *Client) adopt(ctx context.Context, id []byte, s *state, succeeds bool, more func(change *clientChange)) (*Group, error) {
 	g, err := c.handle(id)
 	if err != nil {

@@ -48,7 +48,7 @@ type ratchetDraft struct {
 // transact is the only place where the state of a group is stored and swapped.
 // It takes the group's lock, runs step on the loaded state, turns the outcome
 // into one Batch, commits it, and only then makes the outcome the state. An
-// error in step leaves the stored and the live state as they were. When the
+// error in step leaves the stored and the live state as they were (C14). When the
 // store fails, what it did is unknown: the group is dropped from memory and
 // loads again. When another writer was faster, the step is run again on what
 // that writer left.
@@ -100,7 +100,9 @@ func (g *Group) expire(l *live, out *outcome) {
 	out.wipe = append(out.wipe, drop...)
 }
 
-// store commits the outcome and applies it.
+// store commits the outcome and applies it. What a message consumes is gone from
+// the store by then (X1, S2), and no message is released whose generation is not
+// stored (S12).
 func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
 	b := Batch{Changes: []Change{g.change(l, out)}}
 	var entry *InboxEntry
