@@ -374,7 +374,7 @@ func TestCrash(t *testing.T) {
 		t.Fatalf("only %d commits", commits)
 	}
 	step := 1
-	if testing.Short() {
+	if quick() {
 		step = 5
 	}
 	for n := 1; n <= commits; n += step {

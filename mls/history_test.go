@@ -394,7 +394,7 @@ func TestHistory(t *testing.T) {
 		seed = time.Now().UnixNano()
 	}
 	steps := *historySteps
-	if testing.Short() {
+	if quick() {
 		steps = min(steps, 60)
 	}
 	for _, id := range []suite.ID{suite.X25519AES128SHA256Ed25519, suite.X25519ChaCha20SHA256Ed25519} {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,10 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
+
+// quick reports whether the dearest tests do less: in a short run, and as wasm,
+// where everything takes several times as long.
+func quick() bool { return testing.Short() || runtime.GOARCH == "wasm" }
 
 // policy is an Authenticator that has something to refuse: identities that
 // begin with "refused", and another identity in the place of the old one unless it is

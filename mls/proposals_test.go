@@ -72,7 +72,7 @@ func (p *party) propose(opts mls.ProposeOptions, all []*party) *mls.ProposalResu
 func testSuites(t *testing.T, f func(t *testing.T, id suite.ID)) {
 	for _, id := range []suite.ID{suite.X25519AES128SHA256Ed25519, suite.P384AES256SHA384P384, suite.X448ChaCha20SHA512Ed448} {
 		t.Run(id.String(), func(t *testing.T) {
-			if id != suite.X25519AES128SHA256Ed25519 && testing.Short() {
+			if id != suite.X25519AES128SHA256Ed25519 && quick() {
 				t.Skip("suite 1 is enough in a short run")
 			}
 			t.Parallel()
