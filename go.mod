@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/cloudflare/circl v1.6.5
 	golang.org/x/crypto v0.58.0
+	pgregory.net/rapid v1.3.0 // of tests alone
 )
 
 require (

@@ -1,0 +1,323 @@
+package scenario
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strconv"
+
+	"pgregory.net/rapid"
+
+	"webmls/mls"
+	"webmls/mls/message"
+	"webmls/mls/mlserr"
+	"webmls/mls/suite"
+	"webmls/mls/suite/softkeys"
+	"webmls/mls/suite/suitetest"
+)
+
+var ctx = context.Background()
+
+var keys = softkeys.New()
+
+// Types beyond the RFC that a modern device supports and an old one does not.
+const (
+	customExtension message.ExtensionType = 0xf0a1
+	customProposal  message.ProposalType  = 0xf0a2
+)
+
+// policy is the Authenticator of all devices: a client may take the place of
+// another of the same name.
+type policy struct{}
+
+func (policy) Authenticate(context.Context, []mls.Claim) error { return nil }
+
+func (policy) Succeeds(_ context.Context, old, next mls.Claim) error {
+	if !old.Credential.Equal(&next.Credential) {
+		return errors.New("another name")
+	}
+	return nil
+}
+
+// faults is the plan to fail one call of Store.Commit, counted over all
+// devices from 1.
+type faults struct {
+	at    int // 0: none
+	kind  mls.Fault
+	count int
+	hit   bool // and not yet noticed
+}
+
+func (f *faults) decide(int) mls.Fault {
+	f.count++
+	if f.count != f.at {
+		return mls.NoFault
+	}
+	f.hit = true
+	return f.kind
+}
+
+// world is all there is in a history: the devices, the group that they are in
+// as the delivery service knows it, and the dice.
+type world struct {
+	t       rapid.TB
+	script  *script
+	suite   suite.ID // of the group; a ReInit may change it
+	dice    []byte
+	faults  *faults
+	ledger  *ledger
+	devices []*device
+	service *device // an external sender, in no group
+	owner   map[string]*device
+	room    *room
+	texts   int
+	psks    map[string][]byte // external PSKs by id
+	count   counts
+}
+
+// counts say what happened in histories, so that a test can assert that its
+// histories are not empty.
+type counts struct {
+	epochs, joins, externals, resyncs, removals, read, refused, lost, updates, rotations, psks, reinits, branches, crashes int
+}
+
+func (c *counts) add(d counts) {
+	c.epochs += d.epochs
+	c.joins += d.joins
+	c.externals += d.externals
+	c.resyncs += d.resyncs
+	c.removals += d.removals
+	c.read += d.read
+	c.refused += d.refused
+	c.lost += d.lost
+	c.updates += d.updates
+	c.rotations += d.rotations
+	c.psks += d.psks
+	c.reinits += d.reinits
+	c.branches += d.branches
+	c.crashes += d.crashes
+}
+
+func newWorld(t rapid.TB, s *script, f *faults, r *suitetest.Recorder) *world {
+	return &world{
+		t: t, script: s, suite: s.suite, faults: f, ledger: newLedger(r),
+		owner: map[string]*device{}, psks: map[string][]byte{},
+	}
+}
+
+func (w *world) fatalf(format string, args ...any) {
+	w.t.Helper()
+	w.t.Fatalf(format, args...)
+}
+
+func (w *world) logf(format string, args ...any) { w.t.Logf(format, args...) }
+
+// roll takes a die: 0 to n-1.
+func (w *world) roll(n int) int {
+	if n < 2 || len(w.dice) == 0 {
+		return 0
+	}
+	d := int(w.dice[0])
+	w.dice = w.dice[1:]
+	return d % n
+}
+
+// one in n; never when the dice have run out.
+func (w *world) oneIn(n int) bool { return w.roll(n) == n-1 }
+
+// bits takes a die for up to eight yes-or-no decisions.
+func (w *world) bits() byte { return byte(w.roll(256)) }
+
+// pick takes one of a list, which is not empty.
+func pick[T any](w *world, list []T) T { return list[w.roll(len(list))] }
+
+// device is a client with its store.
+type device struct {
+	w       *world
+	name    string
+	memory  *mls.MemoryStore
+	vault   *vault // nil: keys are bytes
+	store   *mls.FaultyStore
+	client  *mls.Client
+	modern  bool
+	retired bool // another device has its name now
+	// made are its identities by suite, those for key packages first.
+	made map[suite.ID][]*mls.Identity
+	psks map[string]bool
+}
+
+func (w *world) newDevice(name string) *device {
+	n := len(w.devices)
+	d := &device{
+		w: w, name: name, memory: mls.NewMemoryStore(),
+		modern: w.script.old == 0 || n%w.script.old != w.script.old-1,
+		made:   map[suite.ID][]*mls.Identity{},
+		psks:   map[string]bool{},
+	}
+	var store mls.Store = d.memory
+	if w.script.vault {
+		d.vault = newVault(keys)
+		store = vaultStore{d.memory, d.vault}
+	}
+	d.store = &mls.FaultyStore{Store: store, Decide: w.faults.decide}
+	d.client = d.open(d.store, d.vault)
+	w.devices = append(w.devices, d)
+	return d
+}
+
+func (d *device) open(store mls.Store, v *vault) *mls.Client {
+	config := mls.Config{Keys: keys, Store: store, Authenticator: policy{}, Limits: mls.Limits{MaxPastEpochs: d.w.script.past}}
+	if v != nil {
+		config.Keys = v
+	}
+	if d.modern {
+		config.Supported = mls.Supported{Extensions: []message.ExtensionType{customExtension}, Proposals: []message.ProposalType{customProposal}}
+	}
+	c, err := mls.Open(ctx, config)
+	if err != nil {
+		d.w.fatalf("%s does not open: %v", d.name, err)
+	}
+	return c
+}
+
+// clone opens a copy of what the device has stored.
+func (d *device) clone() *mls.Client {
+	memory := d.memory.Clone()
+	if d.vault == nil {
+		return d.open(memory, nil)
+	}
+	v := d.vault.clone()
+	return d.open(vaultStore{memory, v}, v)
+}
+
+// restart drops everything in memory and loads again.
+func (d *device) restart() {
+	d.client.Close()
+	if d.vault != nil {
+		d.vault.crash()
+	}
+	d.client = d.open(d.store, d.vault)
+	for _, list := range d.made {
+		for i := range list {
+			again, err := d.client.Identity(ctx, list[i].ID())
+			if err != nil || !bytes.Equal(again.SignatureKey(), list[i].SignatureKey()) {
+				d.w.fatalf("%s has lost an identity: %v", d.name, err)
+			}
+			list[i] = again
+		}
+	}
+}
+
+// try does one operation on the device. It reports whether the planned fault
+// struck; then the device has crashed and is open again.
+func (d *device) try(f func() error) (crashed bool, err error) {
+	d.w.ledger.operation()
+	err = f()
+	d.w.ledger.operation()
+	if !d.w.faults.hit {
+		return false, err
+	}
+	d.w.faults.hit = false
+	d.w.count.crashes++
+	if !errors.Is(err, mlserr.StoreFailed) {
+		d.w.fatalf("the store failed and %s got %v", d.name, err)
+	}
+	d.w.logf("%s crashes", d.name)
+	d.restart()
+	return true, nil
+}
+
+// durable does an operation until it is done, through a crash where one is
+// planned: done reports whether the crash came after the write.
+func (d *device) durable(f func() error, done func() bool) error {
+	crashed, err := d.try(f)
+	if crashed && !done() {
+		_, err = d.try(f)
+	}
+	return err
+}
+
+func never() bool { return false }
+
+// newIdentity makes one more identity of the device's name.
+func (d *device) newIdentity(id suite.ID) *mls.Identity {
+	var made *mls.Identity
+	err := d.durable(func() (err error) {
+		made, err = d.client.CreateIdentity(ctx, id, message.BasicCredential([]byte(d.name)))
+		return err
+	}, never)
+	if err != nil {
+		d.w.fatalf("%s makes no identity: %v", d.name, err)
+	}
+	d.made[id] = append(d.made[id], made)
+	d.w.owner[string(made.SignatureKey())] = d
+	return made
+}
+
+// identity returns the one that key packages are for.
+func (d *device) identity(id suite.ID) *mls.Identity {
+	if len(d.made[id]) == 0 {
+		d.newIdentity(id)
+	}
+	return d.made[id][0]
+}
+
+func (d *device) keyPackage(id suite.ID) []byte {
+	identity := d.identity(id).ID()
+	var list [][]byte
+	err := d.durable(func() (err error) {
+		list, err = d.client.CreateKeyPackages(ctx, identity, 1, mls.KeyPackageOptions{})
+		return err
+	}, never)
+	if err != nil {
+		d.w.fatalf("%s makes no key package: %v", d.name, err)
+	}
+	return list[0]
+}
+
+// keyPackages is how many it holds.
+func (d *device) keyPackages() int {
+	n := 0
+	for _, list := range d.made {
+		for _, identity := range list {
+			k, err := d.client.KeyPackageCount(ctx, identity.ID())
+			if err != nil {
+				d.w.fatalf("%s: %v", d.name, err)
+			}
+			n += k
+		}
+	}
+	return n
+}
+
+// learn stores an external PSK.
+func (d *device) learn(id string) {
+	if d.psks[id] {
+		return
+	}
+	store := func() error { return d.client.StorePSK(ctx, []byte(id), d.w.psks[id]) }
+	if err := d.durable(store, never); err != nil {
+		d.w.fatalf("%s stores no PSK: %v", d.name, err)
+	}
+	d.psks[id] = true
+}
+
+// stranger returns a device whose name is not in the tree, an old one or a new.
+func (w *world) stranger(t *truth) *device {
+	var free []*device
+	for _, d := range w.devices {
+		if !d.retired && d != w.service && !t.has(d.name) {
+			free = append(free, d)
+		}
+	}
+	if len(free) < 3 && len(w.devices) < 80 {
+		free = append(free, nil)
+	}
+	if len(free) == 0 {
+		return nil
+	}
+	if d := pick(w, free); d != nil {
+		return d
+	}
+	return w.newDevice("d" + strconv.Itoa(len(w.devices)))
+}
