@@ -250,6 +250,13 @@ func TestPastEpochLimits(t *testing.T) {
 	bob.receive(late)
 	now = now.Add(2 * time.Minute)
 	bob.refuses(t, "too late", later, mlserr.EpochBehind)
+	// They go with the next thing that is stored, whatever it is.
+	bob.receive(alice.send("now"))
+	bob.gone(t, secrets, isRatchet)
+	if n := len(bob.group.PastEpochs()); n != 0 {
+		t.Fatalf("%d past epochs", n)
+	}
+	bob.checkStored()
 	spread(alice, alice.commit(mls.CommitOptions{}), all)
 	bob.gone(t, secrets, isRatchet)
 	if n := len(bob.group.PastEpochs()); n != 1 {
