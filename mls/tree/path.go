@@ -187,8 +187,9 @@ func (a *array) recipients(copath treemath.NodeIndex, isNew map[treemath.NodeInd
 
 // PathSecretFor returns the path secret of the lowest node that is above both
 // the committer and a leaf, for that leaf's Welcome (RFC 9420, Section
-// 12.4.3.1), and false where the path has no such node: for the committer
-// itself, and for a blank leaf. It is KDF.Nh bytes and gone with Wipe.
+// 12.4.3.1), and false where the path has no such node, as for the committer
+// itself. The caller knows the leaf not to be blank: for a blank one below such
+// a node the answer is true all the same. It is KDF.Nh bytes and gone with Wipe.
 func (p *NewPath) PathSecretFor(leaf treemath.LeafIndex) ([]byte, bool) {
 	i := commonStep(p.steps, p.self, leaf)
 	if i < 0 {
