@@ -201,6 +201,9 @@ func (c *Client) checkGroupInfo(ctx context.Context, s *suite.Suite, info *messa
 	if err != nil {
 		return nil, nil, err
 	}
+	if t.MemberCount() > c.limits.MaxMembers {
+		return nil, nil, mlserr.New(mlserr.TooLarge, "members")
+	}
 	if !bytes.Equal(t.Hash(), group.TreeHash) {
 		return nil, nil, mlserr.New(mlserr.TreeHashMismatch, "W7")
 	}

@@ -20,6 +20,9 @@ type Limits struct {
 	// MaxResumptionPSKs is how many resumption PSKs of past epochs are kept
 	// (default 16; -1 for none).
 	MaxResumptionPSKs int
+	// MaxMembers is the largest group that is joined (default 50,000): what a
+	// Welcome can make a joiner verify.
+	MaxMembers int
 	// MaxProposals is how many proposals of an epoch are cached (default 4,096).
 	MaxProposals int
 	// MaxLifetime is the longest lifetime of a key package that is accepted
@@ -51,6 +54,9 @@ func (l Limits) withDefaults() Limits {
 		l.MaxPastEpochAge = 7 * 24 * time.Hour
 	}
 	l.MaxResumptionPSKs = countLimit(l.MaxResumptionPSKs, 16)
+	if l.MaxMembers == 0 {
+		l.MaxMembers = 50_000
+	}
 	if l.MaxProposals == 0 {
 		l.MaxProposals = 4096
 	}

@@ -39,3 +39,22 @@ func TestMaxLifetime(t *testing.T) {
 	bob.join(r.Welcome)
 	agree(t, alice, bob)
 }
+
+// TestMaxMembers: a Welcome to a group that is too large is refused before its
+// tree is verified.
+func TestMaxMembers(t *testing.T) {
+	alice, _, _ := trio(t, x25519)
+	dave := newParty(t, x25519, "dave")
+	welcome := alice.commit(mls.CommitOptions{Add: [][]byte{dave.keyPackage()}}).Welcome
+	for limit, want := range map[int]mlserr.Code{3: mlserr.TooLarge, 4: ""} {
+		client, err := mls.Open(ctx, mls.Config{
+			Keys: softkeys.New(), Store: dave.store.Clone(), Authenticator: acceptAll{}, Limits: mls.Limits{MaxMembers: limit},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = client.JoinGroup(ctx, welcome, mls.JoinOptions{}); mlserr.CodeOf(err) != want {
+			t.Errorf("limit %d: %v", limit, err)
+		}
+	}
+}
