@@ -128,14 +128,15 @@ func (x *target) valid(t testing.TB) mls.Info {
 	return info
 }
 
-// FuzzReceive: any bytes, to a live group.
+// FuzzReceive: any bytes, to a live group, and to one with a pending commit.
 func FuzzReceive(f *testing.F) {
 	fz := loadFrozen(f)
 	for _, name := range sortedNames(fz.blobs) {
 		f.Add(fz.blobs[name])
 	}
-	bob := newTarget(f, fz, "bob")
+	bob, pending := newTarget(f, fz, "bob"), newTarget(f, fz, "pending")
 	f.Fuzz(func(t *testing.T, b []byte) {
+		pending.receive(t, b)
 		ev, _ := bob.receive(t, b)
 		for _, name := range frozenMessages {
 			if ev == nil && bytes.Equal(b, fz.blobs[name]) {
