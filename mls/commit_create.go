@@ -240,7 +240,8 @@ func (s *state) createCommit(ctx context.Context, c *Client, list *proposalList,
 
 	// The commit, signed in the old epoch with the old key.
 	provisional := e.provisionalContext(newTree, app.extensions)
-	commit := &message.Commit{Proposals: list.orRefs()}
+	committer := message.Sender{Type: message.SenderMember, Leaf: self}
+	commit := &message.Commit{Proposals: list.orRefs(committer)}
 	if withPath {
 		if commit.Path, err = path.Encrypt(ctx, c.keys, newTree, wire.Marshal(provisional), app.added); err != nil {
 			return nil, err
@@ -253,7 +254,7 @@ func (s *state) createCommit(ctx context.Context, c *Client, list *proposalList,
 	content, err := framing.Sign(ctx, s.suite, format, message.FramedContent{
 		GroupID:           s.groupID,
 		Epoch:             e.context.Epoch,
-		Sender:            message.Sender{Type: message.SenderMember, Leaf: self},
+		Sender:            committer,
 		AuthenticatedData: opts.AuthenticatedData,
 		ContentType:       message.ContentTypeCommit,
 		Commit:            commit,

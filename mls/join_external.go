@@ -142,14 +142,15 @@ func (c *Client) createExternalCommit(ctx context.Context, identity *Identity, i
 		return nil, err
 	}
 	provisional := e.provisionalContext(newTree, app.extensions)
-	commit := &message.Commit{Proposals: list.orRefs()}
+	committer := message.Sender{Type: message.SenderNewMemberCommit}
+	commit := &message.Commit{Proposals: list.orRefs(committer)}
 	if commit.Path, err = path.Encrypt(ctx, c.keys, newTree, wire.Marshal(provisional), nil); err != nil {
 		return nil, err
 	}
 	content, err := framing.Sign(ctx, s, message.WireFormatPublicMessage, message.FramedContent{
 		GroupID:           group.GroupID,
 		Epoch:             group.Epoch,
-		Sender:            message.Sender{Type: message.SenderNewMemberCommit},
+		Sender:            committer,
 		AuthenticatedData: opts.AuthenticatedData,
 		ContentType:       message.ContentTypeCommit,
 		Commit:            commit,

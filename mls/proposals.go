@@ -258,11 +258,14 @@ func (l *proposalList) all() []*listed {
 	return slices.Concat(l.extensions, l.updates, l.removes, l.adds, l.psks, l.externalInit, l.reinit, l.custom)
 }
 
-// orRefs returns the list as a commit carries it, in the order of Section 12.3.
-func (l *proposalList) orRefs() []message.ProposalOrRef {
+// orRefs returns the list as a commit of the given sender carries it, in the
+// order of Section 12.3. The sender's own proposals go by value, also those that it
+// has sent apart: a crash between the caching and the sending of one leaves it here
+// and nowhere else, and no member could process a commit that refers to it.
+func (l *proposalList) orRefs(committer message.Sender) []message.ProposalOrRef {
 	out := make([]message.ProposalOrRef, 0, l.count)
 	for _, p := range l.all() {
-		if p.ref != nil {
+		if p.ref != nil && p.sender != committer {
 			out = append(out, message.ProposalOrRef{Reference: p.ref})
 		} else {
 			out = append(out, message.ProposalOrRef{Proposal: p.proposal})
