@@ -544,8 +544,9 @@ func (g *Group) ApplyPendingCommit(ctx context.Context) (ev *Event, err error) {
 }
 
 // ClearPendingCommit drops the pending commit: the delivery service has not
-// accepted it. A group that is only being joined by it is deleted. Code:
-// NO_PENDING_COMMIT.
+// accepted it. A group that is only being joined by it is deleted, unless its
+// inbox holds what was received in a former membership: then it is as before the
+// joining, that of one who was removed. Code: NO_PENDING_COMMIT.
 func (g *Group) ClearPendingCommit(ctx context.Context) (err error) {
 	defer atOp(&err, "group.clearPendingCommit")
 	return g.transact(ctx, func(l *live) (*outcome, error) {
@@ -553,11 +554,14 @@ func (g *Group) ClearPendingCommit(ctx context.Context) (err error) {
 		if s.pending == nil {
 			return nil, mlserr.New(mlserr.NoPendingCommit, "")
 		}
-		if s.status == StatusJoining {
+		if s.status == StatusJoining && len(l.inbox) == 0 {
 			return g.deletion(s), nil
 		}
 		next := *s
 		next.pending = nil
+		if s.status == StatusJoining {
+			next.status = StatusRemoved
+		}
 		return &outcome{next: &next, wipe: s.pending.wipers()}, nil
 	})
 }
