@@ -80,18 +80,22 @@ func (w *world) act(o op) {
 func (w *world) found() {
 	w.service = w.newDevice("service")
 	creator := w.newDevice("d1")
-	id := []byte("room 1")
+	opts := mls.GroupOptions{GroupID: []byte("room 1")}
+	if w.script.listed {
+		opts.Extensions = message.Extensions{w.serviceAsSender()}
+	}
+	identity := creator.identity(w.suite).ID()
 	err := creator.durable(func() error {
-		_, err := creator.client.CreateGroup(ctx, creator.identity(w.suite).ID(), mls.GroupOptions{GroupID: id})
+		_, err := creator.client.CreateGroup(ctx, identity, opts)
 		return err
 	}, func() bool {
-		_, err := creator.client.Group(ctx, id)
+		_, err := creator.client.Group(ctx, opts.GroupID)
 		return err == nil
 	})
 	if err != nil {
 		w.fatalf("no group: %v", err)
 	}
-	w.enter(creator, id, w.suite)
+	w.enter(creator, opts.GroupID, w.suite)
 	s := w.seat(creator)
 	a := &attempt{}
 	for i := 2; i <= w.script.size; i++ {
@@ -1079,7 +1083,11 @@ func (w *world) successor(s *seat, guests []*device, id, identity []byte, create
 	for _, d := range guests {
 		join := func() error { _, err := d.client.JoinGroup(ctx, result.Welcome, mls.JoinOptions{}); return err }
 		err := d.durable(join, func() bool {
-			info, err := d.group(w, id).Info(ctx)
+			g, err := d.client.Group(ctx, id)
+			if err != nil {
+				return false
+			}
+			info, err := g.Info(ctx)
 			return err == nil && info.Epoch == 1 && info.Status == mls.StatusActive
 		})
 		if err != nil {
@@ -1194,14 +1202,14 @@ func (w *world) finish() {
 		if s.pending != nil && s.pending.envelope != nil {
 			w.fatalf("%s has not received its own commit of epoch %d", d.name, s.pending.epoch)
 		}
+		before := s.pending
 		w.joinExternal(d)
-		if s.pending != nil && s.pending.envelope == nil {
-			w.submit(s)
+		if s.pending == before {
+			continue // it cannot: nobody is left to tell it about the group, say
 		}
-		if s.pending != nil {
-			w.settle()
-			i = -1
-		}
+		w.submit(s)
+		w.settle()
+		i = -1
 	}
 	if r.frozen {
 		return

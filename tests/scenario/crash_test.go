@@ -22,8 +22,13 @@ import (
 // of a store was asked for.
 func playWithFault(t rapid.TB, s *script, at int, kind mls.Fault, r *suitetest.Recorder, total *counts) int {
 	f := &faults{at: at, kind: kind}
-	t.Logf("fault at commit %d, kind %d (%d: before it wrote, %d: after)", at, kind, mls.FaultBefore, mls.FaultAfter)
 	w := newWorld(t, s, f, r)
+	switch kind {
+	case mls.FaultBefore:
+		w.logf("commit %d fails before it writes", at)
+	case mls.FaultAfter:
+		w.logf("commit %d fails after it wrote", at)
+	}
 	w.play()
 	if f.hit {
 		t.Fatalf("nobody noticed that the store failed")

@@ -75,13 +75,15 @@ type script struct {
 	past  int // past epochs that are retained
 	old   int // each old-th device supports nothing beyond the RFC; 0: none
 	vault bool
-	steps []step
+	// listed: the service is an external sender from the beginning.
+	listed bool
+	steps  []step
 }
 
 // GoString is what rapid prints of a history that failed.
 func (s script) GoString() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "suite %d, %d members, %d past epochs, old %d, vault %v:", s.suite, s.size, s.past, s.old, s.vault)
+	fmt.Fprintf(&b, "suite %d, %d members, %d past epochs, old %d, vault %v, listed %v:", s.suite, s.size, s.past, s.old, s.vault, s.listed)
 	for _, step := range s.steps {
 		b.WriteByte(' ')
 		b.WriteString(step.String())
@@ -89,15 +91,21 @@ func (s script) GoString() string {
 	return b.String()
 }
 
-// ops lists each op as often as it weighs. The last of the list is a common
-// one, for rapid likes both ends.
-var ops = func() (list []op) {
+// ops lists each op as often as it weighs, mixed: rapid prefers what stands in
+// front, and the ends. The first is opRest.
+var ops = func() []op {
+	var sorted []op
 	for o, n := range weights {
 		for range n {
-			list = append(list, op(o))
+			sorted = append(sorted, op(o))
 		}
 	}
-	return append(list, opCommit)
+	const stride = 89 // a prime, which does not divide the length
+	mixed := make([]op, len(sorted))
+	for i := range mixed {
+		mixed[i] = sorted[i*stride%len(sorted)]
+	}
+	return mixed
 }()
 
 var steps = rapid.Custom(func(t *rapid.T) step {
@@ -131,7 +139,7 @@ var histories = rapid.Custom(func(t *rapid.T) script {
 		size:  sizes.Draw(t, "members"),
 		past:  rapid.SampledFrom([]int{5, 1, 2}).Draw(t, "past epochs"),
 		old:   rapid.SampledFrom([]int{0, 0, 2, 3, 5}).Draw(t, "old"),
-		vault: rapid.Bool().Draw(t, "vault"),
+		vault: rapid.Bool().Draw(t, "vault"), listed: rapid.Bool().Draw(t, "listed"),
 	}
 	// A list of lists has more elements than a list, and still shrinks in its
 	// middle: about 60 steps, and 200 at most.
@@ -152,7 +160,7 @@ var shortHistories = rapid.Custom(func(t *rapid.T) script {
 		size:  rapid.IntRange(2, 4).Draw(t, "members"),
 		past:  rapid.SampledFrom([]int{5, 1}).Draw(t, "past epochs"),
 		old:   rapid.SampledFrom([]int{0, 3}).Draw(t, "old"),
-		vault: rapid.Bool().Draw(t, "vault"),
+		vault: rapid.Bool().Draw(t, "vault"), listed: rapid.Bool().Draw(t, "listed"),
 		steps: rapid.SliceOfN(steps, 4, 20).Draw(t, "steps"),
 	}
 })

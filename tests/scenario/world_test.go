@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"pgregory.net/rapid"
@@ -73,6 +74,7 @@ type world struct {
 	texts   int
 	psks    map[string][]byte // external PSKs by id
 	count   counts
+	story   []string
 }
 
 // counts say what happened in histories, so that a test can assert that its
@@ -105,21 +107,29 @@ func newWorld(t rapid.TB, s *script, f *faults, r *suitetest.Recorder) *world {
 	}
 }
 
+// fatalf fails the test with the story so far.
 func (w *world) fatalf(format string, args ...any) {
 	w.t.Helper()
+	for _, line := range w.story {
+		w.t.Log(line)
+	}
 	w.t.Fatalf(format, args...)
 }
 
-func (w *world) logf(format string, args ...any) { w.t.Logf(format, args...) }
+func (w *world) logf(format string, args ...any) {
+	w.story = append(w.story, fmt.Sprintf(format, args...))
+}
 
 // roll takes a die: 0 to n-1.
 func (w *world) roll(n int) int {
 	if n < 2 || len(w.dice) == 0 {
 		return 0
 	}
-	d := int(w.dice[0])
+	// rapid prefers small numbers; times an odd number, all bytes are as likely,
+	// and 0 remains 0.
+	d := w.dice[0] * 157
 	w.dice = w.dice[1:]
-	return d % n
+	return int(d) % n
 }
 
 // one in n; never when the dice have run out.
