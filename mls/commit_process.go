@@ -150,8 +150,8 @@ func (e *epoch) checkPathLeaf(ctx context.Context, c *Client, path *message.Upda
 	}
 	var checks leafChecks
 	checks.replacement(e.suite, e.context.GroupID, old, &path.LeafNode, committer, PlaceCommit)
-	for i := range path.Nodes {
-		checks.hpkeKeys = append(checks.hpkeKeys, path.Nodes[i].EncryptionKey)
+	if err := checks.pathKeys(path); err != nil {
+		return err
 	}
 	return checks.run(ctx, c, e.suite)
 }
@@ -182,8 +182,8 @@ func (s *state) processExternalCommit(ctx context.Context, c *Client, content *m
 	if err := e.checkExternalLeaf(leaf, joiner, list, rules, &checks); err != nil {
 		return nil, err
 	}
-	for i := range commit.Path.Nodes {
-		checks.hpkeKeys = append(checks.hpkeKeys, commit.Path.Nodes[i].EncryptionKey)
+	if err := checks.pathKeys(commit.Path); err != nil {
+		return nil, err
 	}
 	if err := checks.run(ctx, c, s.suite); err != nil {
 		return nil, err

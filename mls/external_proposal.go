@@ -31,7 +31,7 @@ func (c *Client) ProposeExternally(ctx context.Context, groupInfo []byte, from E
 	if err != nil {
 		return nil, err
 	}
-	info, err := parseGroupInfo(groupInfo)
+	info, err := c.parseGroupInfo(groupInfo)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (c *Client) ProposeExternally(ctx context.Context, groupInfo []byte, from E
 // Codes: INVALID_ARGUMENT when the key package is not of this client.
 func (c *Client) ProposeToJoin(ctx context.Context, groupInfo, keyPackage, authenticatedData []byte) (sealed []byte, err error) {
 	defer atOp(&err, "proposeToJoin")
-	info, err := parseGroupInfo(groupInfo)
+	info, err := c.parseGroupInfo(groupInfo)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,10 @@ func publicProposal(ctx context.Context, identity *Identity, group *message.Grou
 
 // parseGroupInfo decodes an MLSMessage that must hold a GroupInfo. The result
 // does not alias b.
-func parseGroupInfo(b []byte) (*message.GroupInfo, error) {
+func (c *Client) parseGroupInfo(b []byte) (*message.GroupInfo, error) {
+	if len(b) > c.limits.MaxMessage {
+		return nil, mlserr.New(mlserr.TooLarge, "group info")
+	}
 	m, err := message.Parse(bytes.Clone(b))
 	if err != nil {
 		return nil, err

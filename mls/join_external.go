@@ -34,14 +34,14 @@ type ExternalOptions struct {
 // those of the rules on a tree and its leaves.
 func (c *Client) JoinExternal(ctx context.Context, identityID, groupInfo []byte, opts ExternalOptions) (g *Group, result *CommitResult, err error) {
 	defer atOp(&err, "joinExternal")
-	if len(groupInfo) > c.limits.MaxMessage || len(opts.RatchetTree) > c.limits.MaxMessage {
-		return nil, nil, mlserr.New(mlserr.TooLarge, "group info")
+	if len(opts.RatchetTree) > c.limits.MaxMessage {
+		return nil, nil, mlserr.New(mlserr.TooLarge, "ratchet tree")
 	}
 	identity, err := c.Identity(ctx, identityID)
 	if err != nil {
 		return nil, nil, err
 	}
-	info, err := parseGroupInfo(groupInfo)
+	info, err := c.parseGroupInfo(groupInfo)
 	if err != nil {
 		return nil, nil, err
 	}

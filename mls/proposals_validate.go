@@ -77,6 +77,22 @@ func (l *leafChecks) replacement(s *suite.Suite, groupID []byte, old, next *mess
 	l.successors = append(l.successors, [2]Claim{claimOf(groupID, old, i, place), claim})
 }
 
+// maxPathNodes is the height of the tallest tree there can be: leaf indices are
+// 32 bits.
+const maxPathNodes = 32
+
+// pathKeys gathers the public keys of a path, which cost time to validate: so not
+// those of a path that fits no tree (C6; the tree itself says which length is right).
+func (l *leafChecks) pathKeys(path *message.UpdatePath) error {
+	if len(path.Nodes) > maxPathNodes {
+		return mlserr.New(mlserr.PathInvalid, "C6: "+strconv.Itoa(len(path.Nodes))+" nodes")
+	}
+	for i := range path.Nodes {
+		l.hpkeKeys = append(l.hpkeKeys, path.Nodes[i].EncryptionKey)
+	}
+	return nil
+}
+
 // validateAlone applies to one proposal what does not depend on the others of
 // a list: at its receipt, and again in no commit that names it by reference.
 func (s *state) validateAlone(ctx context.Context, c *Client, p *listed) error {

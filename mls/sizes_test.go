@@ -159,7 +159,7 @@ func TestHostileSizes(t *testing.T) {
 		{"many group context extensions", list(many(n, message.Proposal{Type: message.ProposalGroupContextExtensions})), mlserr.ProposalListInvalid},
 		{"many external inits", list(many(n, message.Proposal{Type: message.ProposalExternalInit})), mlserr.ProposalListInvalid},
 		{"many custom proposals", list(many(n, message.Proposal{Type: 0xf000})), mlserr.ProposalUnsupported},
-		{"a path of many nodes", commit(&message.Commit{Path: &longPath}), mlserr.InvalidPublicKey},
+		{"a path of many nodes", commit(&message.Commit{Path: &longPath}), mlserr.PathInvalid},
 		{"a node of many ciphertexts", commit(&message.Commit{Path: &wideNode}), mlserr.PathInvalid},
 		{"large application data in the open", frame(forgedContent{public: true, application: make([]byte, 10*n)}), mlserr.WrongWireFormat},
 		{"large authenticated data, by a wrong key", frame(forgedContent{application: hello, signer: outsider.key,
