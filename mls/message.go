@@ -150,7 +150,7 @@ func (g *Group) Propose(ctx context.Context, opts ProposeOptions) (result *Propo
 			return nil, err
 		}
 		cached.message = bytes.Clone(b)
-		out.next = s.withProposal(cached)
+		out.next = s.withOwnProposal(cached)
 		out.sent = digestOf(s.suite, b)
 		result = &ProposalResult{Message: b, Reference: bytes.Clone(cached.ref)}
 		return out, nil

@@ -358,6 +358,20 @@ func (s *state) withProposal(p *cachedProposal) *state {
 	return &next
 }
 
+// withOwnProposal is withProposal for one of one's own. To propose the same again
+// in an epoch may give the same reference, for EdDSA signs the same in the same
+// way: that is one proposal, which is no longer set aside if it was.
+func (s *state) withOwnProposal(p *cachedProposal) *state {
+	i := slices.IndexFunc(s.proposals, func(q *cachedProposal) bool { return bytes.Equal(q.ref, p.ref) })
+	if i < 0 {
+		return s.withProposal(p)
+	}
+	next := *s
+	next.proposals = slices.Clone(s.proposals)
+	next.proposals[i] = p
+	return &next
+}
+
 // info describes a cached proposal for the application.
 func (p *cachedProposal) info() *ProposalInfo {
 	return &ProposalInfo{Reference: p.ref, Proposal: p.proposal, Sender: p.sender, Message: bytes.Clone(p.message)}
