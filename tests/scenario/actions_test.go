@@ -591,33 +591,47 @@ func (w *world) propose() {
 	}
 	waiting := s.waiting()
 	var result *mls.ProposalResult
-	phantom := false
+	crashed := false
 	err := s.device.durable(func() (err error) {
 		result, err = s.group().Propose(ctx, opts)
 		return err
 	}, func() bool {
-		// It is cached here, and its bytes are lost.
-		info, err := s.group().Info(ctx)
-		phantom = err == nil && info.PendingProposals > waiting
-		return phantom
+		// Was it cached? Then its bytes are there too.
+		list, err := s.group().Proposals(ctx)
+		if err != nil || len(list) == waiting {
+			return false
+		}
+		last := list[len(list)-1]
+		crashed, result = true, &mls.ProposalResult{Message: last.Message, Reference: last.Reference}
+		return true
 	})
 	switch {
 	case want != nil:
 		w.want(err, s.device.name+" proposes", want...)
 	case err != nil:
 		w.fatalf("%s proposes in epoch %d: %v", s.device.name, s.epoch, err)
-	case phantom:
-		s.phantom++
-	default:
-		w.ledger.operation()
+	case crashed && w.oneIn(2):
+		s.phantom++ // this device does not look for what it has not sent
+	case s.proposed(result.Reference):
+		// The same as before, byte for byte or but for the encryption.
+		if s.aside[string(result.Reference)] {
+			delete(s.aside, string(result.Reference))
+		}
 		w.ledger.release(w, result.Message)
-		e.bytes = result.Message
+	default:
+		w.ledger.release(w, result.Message)
+		e.bytes, e.ref = result.Message, result.Reference
 		s.known = append(s.known, e)
 		s.got[e], s.sent[e] = true, true
 		w.post(e)
 		w.logf("%s proposes in epoch %d: %+v", s.device.name, s.epoch, what(&opts))
 	}
 	w.check(s)
+}
+
+// proposed reports whether the seat has proposed what has the reference.
+func (s *seat) proposed(ref []byte) bool {
+	return slices.ContainsFunc(s.known, func(e *envelope) bool { return bytes.Equal(e.ref, ref) })
 }
 
 func what(opts *mls.ProposeOptions) string {
@@ -640,7 +654,7 @@ func (w *world) drop() {
 		info, err := s.group().Info(ctx)
 		return err == nil && info.PendingProposals < len(list)
 	}))
-	s.dropped++
+	s.aside[string(ref)] = true
 	w.check(s)
 }
 

@@ -86,6 +86,8 @@ type envelope struct {
 	bytes  []byte
 	epoch  uint64 // the message's; of a Welcome the epoch that it leads into
 	from   *seat  // nil: not a member
+	// Of a proposal by a member.
+	ref []byte
 	// Of application data.
 	text, aad string
 	// Of a commit.
@@ -123,10 +125,10 @@ type seat struct {
 	device  *device
 	status  status
 	epoch   uint64
-	first   uint64      // the epoch in which this membership began
-	known   []*envelope // proposals cached in this epoch
-	phantom int         // proposals of its own that it cached and that never left, for it crashed
-	dropped int
+	first   uint64          // the epoch in which this membership began
+	known   []*envelope     // proposals cached in this epoch
+	phantom int             // proposals of its own that it cached and that never left, for it crashed
+	aside   map[string]bool // references of proposals that it has dropped
 	pending *attempt
 	queue   []*envelope
 	got     map[*envelope]bool // consumed in this membership
@@ -165,7 +167,7 @@ func (w *world) seat(d *device) *seat {
 // forget makes the seat that of a device that holds nothing.
 func (s *seat) forget() {
 	s.status, s.pending, s.last, s.cleared = outside, nil, nil, nil
-	s.known, s.phantom, s.dropped = nil, 0, 0
+	s.known, s.phantom, s.aside = nil, 0, map[string]bool{}
 	s.got, s.sent, s.inbox = map[*envelope]bool{}, map[*envelope]bool{}, map[uint64]string{}
 }
 
@@ -182,7 +184,7 @@ func (s *seat) group() *mls.Group {
 }
 
 // waiting is how many proposals hold up its messages.
-func (s *seat) waiting() int { return len(s.known) + s.phantom - s.dropped }
+func (s *seat) waiting() int { return len(s.known) + s.phantom - len(s.aside) }
 
 func (s *seat) truth() *truth { return s.room.epochs[s.epoch] }
 
@@ -478,7 +480,7 @@ func (w *world) foresee(s *seat) *truth {
 func (w *world) advance(s *seat, e *envelope, own bool) {
 	s.epoch = e.epoch + 1
 	s.last, s.pending, s.cleared = e, nil, nil
-	s.known, s.phantom, s.dropped = nil, 0, 0
+	s.known, s.phantom, s.aside = nil, 0, map[string]bool{}
 	if own && e.external {
 		s.first = s.epoch
 		s.got = map[*envelope]bool{}
