@@ -1253,6 +1253,7 @@ func (w *world) finish() {
 	}
 	w.settle()
 	for _, d := range w.devices {
+		d.checkVault()
 		d.client.Close()
 	}
 }

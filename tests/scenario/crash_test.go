@@ -66,7 +66,7 @@ func TestScenarioCrashEverywhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	flag.Set("rapid.checks", strconv.Itoa(max(1, n/50)))
+	flag.Set("rapid.checks", strconv.Itoa(max(1, n/25)))
 	t.Cleanup(func() { flag.Set("rapid.checks", all) })
 	var total counts
 	rapid.Check(t, func(t *rapid.T) {

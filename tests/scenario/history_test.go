@@ -19,12 +19,12 @@ func TestMain(m *testing.M) {
 	given := os.Getenv("RAPID_CHECKS") != ""
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
 	if !given {
-		checks := "100"
+		checks := "60"
 		switch {
 		case runtime.GOOS == "js":
 			checks = "4"
 		case raceEnabled || testing.Short():
-			checks = "25"
+			checks = "20"
 		}
 		flag.Set("rapid.checks", checks)
 	}
@@ -36,12 +36,16 @@ func TestScenarioHistories(t *testing.T) {
 	r, cleanup := suitetest.Record()
 	t.Cleanup(cleanup)
 	var total counts
-	histories := histories
+	played := 0
 	rapid.Check(t, func(t *rapid.T) {
 		s := histories.Draw(t, "history")
 		w := newWorld(t, &s, &faults{}, r)
 		w.play()
 		total.add(w.count)
+		played++
 	})
+	if c := total; played >= 500 && min(c.epochs, c.joins, c.externals, c.resyncs, c.removals, c.read, c.refused, c.lost, c.updates, c.rotations, c.psks, c.reinits, c.branches) == 0 {
+		t.Errorf("something never happened in %d histories: %+v", played, c)
+	}
 	t.Logf("%+v", total)
 }

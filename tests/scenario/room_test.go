@@ -736,7 +736,7 @@ func (w *world) join(s *seat, e *envelope) (done bool) {
 	if s.status == active || s.status == joining {
 		w.fatalf("%s joins a group that it holds", d.name)
 	}
-	if now := d.keyPackages(); now != before-1 {
+	if now := d.keyPackages(); now != before-1 && (now != before || d.lastResort[w.suite] == nil) {
 		w.fatalf("%s had %d key packages before it joined and has %d", d.name, before, now)
 	}
 	w.count.joins++

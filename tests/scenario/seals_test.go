@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"bytes"
+
 	"webmls/mls/message"
 	"webmls/mls/suite/suitetest"
 )
@@ -14,14 +16,14 @@ import (
 type ledger struct {
 	recorder *suitetest.Recorder
 	batches  map[string][]suitetest.Seal // by each ciphertext: what one operation sealed
-	released map[string]string           // key to ciphertext
+	released map[string]suitetest.Seal   // by key
 	reused   int                         // keys that sealed twice
 	expected bool                        // reuse is not a failure, but counted
 }
 
 func newLedger(r *suitetest.Recorder) *ledger {
 	r.Take()
-	return &ledger{recorder: r, batches: map[string][]suitetest.Seal{}, released: map[string]string{}}
+	return &ledger{recorder: r, batches: map[string][]suitetest.Seal{}, released: map[string]suitetest.Seal{}}
 }
 
 // operation files what was sealed since the last call as the work of one operation.
@@ -35,17 +37,24 @@ func (l *ledger) operation() {
 // release is told of each message that leaves, and fails when one of the keys
 // behind it has sealed something else that left.
 func (l *ledger) release(w *world, b []byte) {
+	seen := map[*suitetest.Seal]bool{}
 	for _, ciphertext := range ciphertexts(w, b) {
 		batch := l.batches[string(ciphertext)]
 		if batch == nil {
 			w.fatalf("a message was released that nobody sealed")
 		}
+		if seen[&batch[0]] {
+			continue
+		}
+		seen[&batch[0]] = true
 		for _, s := range batch {
 			before, ok := l.released[string(s.Key)]
 			switch {
 			case !ok:
-				l.released[string(s.Key)] = string(s.Ciphertext)
-			case before == string(s.Ciphertext):
+				l.released[string(s.Key)] = s
+			case bytes.Equal(before.Ciphertext, s.Ciphertext):
+			case bytes.Equal(before.Nonce, s.Nonce):
+				w.fatalf("a key and a nonce have sealed two messages that left")
 			case l.expected:
 				l.reused++
 			default:

@@ -154,6 +154,8 @@ type device struct {
 	// made are its identities by suite, those for key packages first.
 	made map[suite.ID][]*mls.Identity
 	psks map[string]bool
+	// lastResort are its key packages that may be used again.
+	lastResort map[suite.ID][]byte
 }
 
 func (w *world) newDevice(name string) *device {
@@ -163,6 +165,8 @@ func (w *world) newDevice(name string) *device {
 		modern: w.script.old == 0 || n%w.script.old != w.script.old-1,
 		made:   map[suite.ID][]*mls.Identity{},
 		psks:   map[string]bool{},
+
+		lastResort: map[suite.ID][]byte{},
 	}
 	var store mls.Store = d.memory
 	if w.script.vault {
@@ -272,15 +276,23 @@ func (d *device) identity(id suite.ID) *mls.Identity {
 	return d.made[id][0]
 }
 
+// keyPackage returns a new key package, or the one of last resort.
 func (d *device) keyPackage(id suite.ID) []byte {
+	lasts := d.w.oneIn(5)
+	if kp := d.lastResort[id]; kp != nil && lasts {
+		return kp
+	}
 	identity := d.identity(id).ID()
 	var list [][]byte
 	err := d.durable(func() (err error) {
-		list, err = d.client.CreateKeyPackages(ctx, identity, 1, mls.KeyPackageOptions{})
+		list, err = d.client.CreateKeyPackages(ctx, identity, 1, mls.KeyPackageOptions{LastResort: lasts})
 		return err
 	}, never)
 	if err != nil {
 		d.w.fatalf("%s makes no key package: %v", d.name, err)
+	}
+	if lasts {
+		d.lastResort[id] = list[0]
 	}
 	return list[0]
 }
@@ -298,6 +310,46 @@ func (d *device) keyPackages() int {
 		}
 	}
 	return n
+}
+
+// checkVault asserts that the vault holds the keys that are needed and no others:
+// those of identities and key packages, and of the own leaf in each group.
+func (d *device) checkVault() {
+	if d.vault == nil {
+		return
+	}
+	identities, err := d.client.Identities(ctx)
+	if err != nil {
+		d.w.fatalf("%s: %v", d.name, err)
+	}
+	want := len(identities)
+	for _, identity := range identities {
+		n, err := d.client.KeyPackageCount(ctx, identity.ID())
+		if err != nil {
+			d.w.fatalf("%s: %v", d.name, err)
+		}
+		want += 2 * n
+	}
+	groups, err := d.client.Groups(ctx)
+	if err != nil {
+		d.w.fatalf("%s: %v", d.name, err)
+	}
+	for _, id := range groups {
+		info, err := d.group(d.w, id).Info(ctx)
+		if err != nil {
+			d.w.fatalf("%s: %v", d.name, err)
+		}
+		if info.HasPendingCommit || info.PendingProposals > 0 {
+			return // more keys, or none, by what is pending
+		}
+		if info.Status == mls.StatusActive || info.Status == mls.StatusReadOnly {
+			want++
+		}
+	}
+	// The leaf key of a key package of last resort may be in a group as well.
+	if got := d.vault.size(); got != want && (len(d.lastResort) == 0 || got < want-len(groups) || got > want) {
+		d.w.fatalf("the vault of %s holds %d keys, want %d", d.name, got, want)
+	}
 }
 
 // learn stores an external PSK.
