@@ -37,30 +37,43 @@ func (l *ledger) operation() {
 // release is told of each message that leaves, and fails when one of the keys
 // behind it has sealed something else that left.
 func (l *ledger) release(w *world, b []byte) {
-	seen := map[*suitetest.Seal]bool{}
 	for _, ciphertext := range ciphertexts(w, b) {
 		batch := l.batches[string(ciphertext)]
 		if batch == nil {
 			w.fatalf("a message was released that nobody sealed")
 		}
-		if seen[&batch[0]] {
-			continue
-		}
-		seen[&batch[0]] = true
 		for _, s := range batch {
-			before, ok := l.released[string(s.Key)]
-			switch {
-			case !ok:
-				l.released[string(s.Key)] = s
-			case bytes.Equal(before.Ciphertext, s.Ciphertext):
-			case bytes.Equal(before.Nonce, s.Nonce):
-				w.fatalf("a key and a nonce have sealed two messages that left")
-			case l.expected:
-				l.reused++
-			default:
-				w.fatalf("an AEAD key has sealed two messages that left")
+			if bytes.Equal(s.Ciphertext, ciphertext) {
+				l.leaves(w, s)
+				l.releaseWithin(w, batch, s.Plaintext)
 			}
 		}
+	}
+}
+
+// releaseWithin releases what the same operation sealed and put into something
+// else that it sealed: the path secrets in a commit that is a PrivateMessage. What an
+// operation sealed besides, because it began anew when another writer was
+// faster, never left.
+func (l *ledger) releaseWithin(w *world, batch []suitetest.Seal, plaintext []byte) {
+	for _, s := range batch {
+		if bytes.Contains(plaintext, s.Ciphertext) {
+			l.leaves(w, s)
+		}
+	}
+}
+
+func (l *ledger) leaves(w *world, s suitetest.Seal) {
+	switch before, ok := l.released[string(s.Key)]; {
+	case !ok:
+		l.released[string(s.Key)] = s
+	case bytes.Equal(before.Ciphertext, s.Ciphertext):
+	case bytes.Equal(before.Nonce, s.Nonce):
+		w.fatalf("a key and a nonce have sealed two messages that left")
+	case l.expected:
+		l.reused++
+	default:
+		w.fatalf("an AEAD key has sealed two messages that left")
 	}
 }
 
