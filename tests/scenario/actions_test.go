@@ -20,7 +20,9 @@ func (w *world) play() {
 	w.found()
 	for _, step := range w.script.steps {
 		w.dice = step.dice[:]
-		w.logf("- %v", step)
+		if step.op != opRest {
+			w.logf("- %v", step)
+		}
 		w.act(step.op)
 	}
 	w.dice = nil
@@ -884,7 +886,7 @@ func (w *world) askToJoin() {
 		w.fatalf("%s proposes to join: %v", d.name, err)
 	}
 	w.logf("%s asks to join in epoch %d", d.name, epoch)
-	w.post(&envelope{kind: proposal, epoch: epoch, bytes: b})
+	w.postFromOutside(&envelope{kind: proposal, epoch: epoch, bytes: b})
 }
 
 // proposeAsService has the external sender propose something.
@@ -930,11 +932,16 @@ func (w *world) proposeAsService() {
 		w.fatalf("the service proposes: %v", err)
 	}
 	w.logf("the service proposes in epoch %d: %s", epoch, what(&opts))
-	if slices.ContainsFunc(w.room.log, func(e *envelope) bool { return bytes.Equal(e.bytes, b) }) {
-		return // the very same again
-	}
 	e.bytes = b
-	w.post(e)
+	w.postFromOutside(e)
+}
+
+// postFromOutside posts a proposal by one who is no member, unless it is the
+// very same as one before: then it is no other message.
+func (w *world) postFromOutside(e *envelope) {
+	if !slices.ContainsFunc(w.room.log, func(before *envelope) bool { return bytes.Equal(before.bytes, e.bytes) }) {
+		w.post(e)
+	}
 }
 
 // newPSK makes an external PSK and gives it to most devices.
@@ -1142,7 +1149,10 @@ func (w *world) reInit() {
 	}
 	next := pick(w, []suite.ID{w.suite, 1, 3})
 	id := []byte("room " + strconv.Itoa(w.count.reinits+2))
-	if w.oneIn(3) {
+	// Under the old id, what others still hold of the old group would be in the way.
+	if w.oneIn(3) && !slices.ContainsFunc(r.seats, func(s *seat) bool {
+		return (s.status == active || s.status == joining) && r.epochs[r.epoch].of(s.device) == nil
+	}) {
 		id = r.id
 	}
 	re := &message.ReInit{GroupID: id, Version: message.MLS10, CipherSuite: next, Extensions: message.Extensions{}}
@@ -1174,13 +1184,6 @@ func (w *world) reInit() {
 	w.logf("the group goes on in suite %d", next)
 
 	// Go on in the new room, in epoch 1.
-	members := append([]*device{s.device}, guests...)
-	inboxes := map[*device]map[uint64]string{}
-	if bytes.Equal(id, r.id) {
-		for _, d := range members {
-			inboxes[d] = w.seat(d).inbox
-		}
-	}
 	w.suite = next
 	w.room = &room{id: id, suite: next, epoch: 1, epochs: map[uint64]*truth{}, infos: map[uint64][]byte{}}
 	t := w.read(s.device.group(w, id))
@@ -1188,12 +1191,15 @@ func (w *world) reInit() {
 		t.members[i].since = 1
 	}
 	w.room.epochs[1] = t
-	for _, d := range members {
+	if bytes.Equal(id, r.id) {
+		for _, old := range r.seats { // the ledger of a group outlives memberships
+			seat := w.seat(old.device)
+			seat.status, seat.inbox = old.status, old.inbox
+		}
+	}
+	for _, d := range append([]*device{s.device}, guests...) {
 		seat := w.seat(d)
 		seat.status, seat.epoch, seat.first = active, 1, 1
-		if inboxes[d] != nil {
-			seat.inbox = inboxes[d]
-		}
 		w.check(seat)
 	}
 }
@@ -1255,6 +1261,10 @@ func (w *world) finish() {
 		w.sendFrom(s)
 	}
 	w.settle()
+	// Who is not one of them has read nothing of it.
+	for _, s := range r.seats {
+		w.probe(s)
+	}
 	for _, d := range w.devices {
 		d.checkVault()
 		d.client.Close()

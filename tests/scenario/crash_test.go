@@ -59,14 +59,14 @@ func TestScenarioCrashes(t *testing.T) {
 func TestScenarioCrashEverywhere(t *testing.T) {
 	r, cleanup := suitetest.Record()
 	t.Cleanup(cleanup)
-	// Each of these is a few hundred histories.
+	// Each of these is about a hundred histories.
 	checks := flag.Lookup("rapid.checks")
 	all := checks.Value.String()
 	n, err := strconv.Atoi(all)
 	if err != nil {
 		t.Fatal(err)
 	}
-	flag.Set("rapid.checks", strconv.Itoa(max(1, n/25)))
+	flag.Set("rapid.checks", strconv.Itoa(max(1, min(3, n/20), n/40)))
 	t.Cleanup(func() { flag.Set("rapid.checks", all) })
 	var total counts
 	rapid.Check(t, func(t *rapid.T) {

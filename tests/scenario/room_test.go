@@ -487,6 +487,9 @@ func (w *world) advance(s *seat, e *envelope, own bool) {
 	}
 	s.status = active
 	w.check(s)
+	if own && e.external {
+		w.probe(s)
+	}
 }
 
 // expectation is what must come of a message: the event, or one of the codes;
@@ -608,8 +611,8 @@ func (w *world) deliver(s *seat, e *envelope) (done bool) {
 			return false
 		case mlserr.EpochAhead, mlserr.ProposalUnknown:
 			return false
-		case mlserr.NotMember:
-			return !s.invited(e.epoch)
+		case mlserr.NotMember, mlserr.EpochBehind:
+			return s.status == active || !s.invited(e.epoch)
 		}
 		return true
 	}
@@ -641,6 +644,7 @@ func (w *world) consumed(s *seat, e *envelope, ev *mls.Event) {
 		s.forget()
 		s.status, s.inbox, s.sent, s.last = removed, inbox, sent, e
 		w.check(s)
+		w.probe(s)
 	default:
 		if ev != nil && ev.Update != nil && ev.Update.External != e.external {
 			w.fatalf("external: %v, want %v", ev.Update.External, e.external)
@@ -746,7 +750,24 @@ func (w *world) join(s *seat, e *envelope) (done bool) {
 	s.inbox, s.sent = inbox, sent
 	s.status, s.epoch, s.first = active, e.epoch, e.epoch
 	w.check(s)
+	w.probe(s)
 	return true
+}
+
+// probe gives a device the last application messages that it must not read: to
+// one who was removed all, to one who joined those of before.
+func (w *world) probe(s *seat) {
+	n := 0
+	for _, e := range slices.Backward(w.room.log) {
+		if e.kind == application && (s.status == removed || s.status == active && e.epoch < s.first) {
+			if w.deliver(s, e); s.got[e] && !s.sent[e] {
+				w.fatalf("%s has read what it must not: %v", s.device.name, e)
+			}
+			if n++; n == 2 {
+				return
+			}
+		}
+	}
 }
 
 // catchUp delivers what waits for a seat until nothing more gets through.
