@@ -12,7 +12,7 @@ import (
 )
 
 // TestMain sets how many histories are played, unless the command line or the
-// environment does: `go test -run Scenario -rapid.checks=2000 ./tests/scenario`
+// environment does: `go test ./tests/scenario -run Scenario -rapid.checks=2000`
 // is the long run.
 func TestMain(m *testing.M) {
 	flag.Parse()
