@@ -612,8 +612,10 @@ func (w *world) propose() {
 		w.want(err, s.device.name+" proposes", want...)
 	case err != nil:
 		w.fatalf("%s proposes in epoch %d: %v", s.device.name, s.epoch, err)
-	case crashed && w.oneIn(2):
-		s.phantom++ // this device does not look for what it has not sent
+	case crashed && !w.oneIn(3):
+		// This device does not look for what it has not sent.
+		s.phantoms[string(result.Reference)] = true
+		w.count.phantoms++
 	case s.proposed(result.Reference):
 		// The same as before, byte for byte or but for the encryption.
 		if s.aside[string(result.Reference)] {
@@ -623,6 +625,7 @@ func (w *world) propose() {
 	default:
 		w.ledger.release(w, result.Message)
 		e.bytes, e.ref = result.Message, result.Reference
+		delete(s.phantoms, string(e.ref)) // proposed again
 		s.known = append(s.known, e)
 		s.got[e], s.sent[e] = true, true
 		w.post(e)
@@ -1209,6 +1212,17 @@ func (w *world) reInit() {
 func (w *world) finish() {
 	w.settle()
 	r := w.room
+	// Proposals that a crash kept from being sent are committed all the same.
+	for _, s := range w.members() {
+		if len(s.phantoms) > 0 && s.epoch == r.epoch && !s.stuck() && !r.frozen {
+			if s.pending != nil {
+				w.dropPending(s)
+			}
+			w.must(s, w.makeCommit(s, &attempt{}, mls.CommitOptions{}))
+			w.submit(s)
+			w.settle()
+		}
+	}
 	rounds := 0
 	for i := 0; !r.frozen && i < len(r.epochs[r.epoch].members); i++ {
 		if rounds++; rounds > 10000 {

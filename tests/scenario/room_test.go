@@ -121,21 +121,21 @@ func (e *envelope) String() string {
 // seat is the place of a device in the room, as it must be by what it has
 // received so far.
 type seat struct {
-	room    *room
-	device  *device
-	status  status
-	epoch   uint64
-	first   uint64          // the epoch in which this membership began
-	known   []*envelope     // proposals cached in this epoch
-	phantom int             // proposals of its own that it cached and that never left, for it crashed
-	aside   map[string]bool // references of proposals that it has dropped
-	pending *attempt
-	queue   []*envelope
-	got     map[*envelope]bool // consumed in this membership
-	sent    map[*envelope]bool // own messages that it must know again
-	inbox   map[uint64]string  // received and not acknowledged
-	last    *envelope          // the commit processed last
-	cleared *envelope          // an accepted commit of its own that it dropped by mistake
+	room     *room
+	device   *device
+	status   status
+	epoch    uint64
+	first    uint64          // the epoch in which this membership began
+	known    []*envelope     // proposals cached in this epoch
+	phantoms map[string]bool // references of its proposals that never left, for it crashed
+	aside    map[string]bool // references of proposals that it has dropped
+	pending  *attempt
+	queue    []*envelope
+	got      map[*envelope]bool // consumed in this membership
+	sent     map[*envelope]bool // own messages that it must know again
+	inbox    map[uint64]string  // received and not acknowledged
+	last     *envelope          // the commit processed last
+	cleared  *envelope          // an accepted commit of its own that it dropped by mistake
 }
 
 // attempt is a commit that was made and is not applied.
@@ -167,7 +167,7 @@ func (w *world) seat(d *device) *seat {
 // forget makes the seat that of a device that holds nothing.
 func (s *seat) forget() {
 	s.status, s.pending, s.last, s.cleared = outside, nil, nil, nil
-	s.known, s.phantom, s.aside = nil, 0, map[string]bool{}
+	s.known, s.phantoms, s.aside = nil, map[string]bool{}, map[string]bool{}
 	s.got, s.sent, s.inbox = map[*envelope]bool{}, map[*envelope]bool{}, map[uint64]string{}
 }
 
@@ -184,7 +184,7 @@ func (s *seat) group() *mls.Group {
 }
 
 // waiting is how many proposals hold up its messages.
-func (s *seat) waiting() int { return len(s.known) + s.phantom - len(s.aside) }
+func (s *seat) waiting() int { return len(s.known) + len(s.phantoms) - len(s.aside) }
 
 func (s *seat) truth() *truth { return s.room.epochs[s.epoch] }
 
@@ -480,7 +480,7 @@ func (w *world) foresee(s *seat) *truth {
 func (w *world) advance(s *seat, e *envelope, own bool) {
 	s.epoch = e.epoch + 1
 	s.last, s.pending, s.cleared = e, nil, nil
-	s.known, s.phantom, s.aside = nil, 0, map[string]bool{}
+	s.known, s.phantoms, s.aside = nil, map[string]bool{}, map[string]bool{}
 	if own && e.external {
 		s.first = s.epoch
 		s.got = map[*envelope]bool{}

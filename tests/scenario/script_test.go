@@ -161,6 +161,6 @@ var shortHistories = rapid.Custom(func(t *rapid.T) script {
 		past:  rapid.SampledFrom([]int{5, 1}).Draw(t, "past epochs"),
 		old:   rapid.SampledFrom([]int{0, 3}).Draw(t, "old"),
 		vault: rapid.Bool().Draw(t, "vault"), listed: rapid.Bool().Draw(t, "listed"),
-		steps: rapid.SliceOfN(steps, 8, 24).Draw(t, "steps"),
+		steps: rapid.SliceOfN(steps, 12, 32).Draw(t, "steps"),
 	}
 })
