@@ -26,6 +26,10 @@ type PendingWelcome struct {
 	Welcome []byte
 }
 
+// welcomeAckWait is how long the welcomes of a commit wait where the process that
+// took it died before it was done. A process at work renews its claim.
+const welcomeAckWait = 3 * time.Second
+
 // startWelcomes starts to hand out the welcomes of accepted commits. All
 // processes share one durable consumer on the commits, so each commit is taken
 // by one of them; it is taken again if that one dies before it is done.
@@ -36,7 +40,7 @@ func (s *Store) startWelcomes(ctx, running context.Context) error {
 		FilterSubject: "mls.log.*.commit",
 		DeliverPolicy: jetstream.DeliverAllPolicy,
 		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       30 * time.Second,
+		AckWait:       welcomeAckWait,
 		MaxDeliver:    -1,
 		MaxAckPending: 64,
 	})
@@ -71,8 +75,18 @@ func (s *Store) queueWelcomes(running context.Context, msg jetstream.Msg) {
 		_ = msg.Term()
 		return
 	}
-	ctx, cancel := context.WithTimeout(running, 25*time.Second)
+	ctx, cancel := context.WithTimeout(running, 30*time.Second)
 	defer cancel()
+	go func() {
+		for {
+			select {
+			case <-time.After(welcomeAckWait / 3):
+				_ = msg.InProgress()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
 	if err := s.pointToWelcomes(ctx, seq, record); err != nil {
 		if running.Err() == nil {
 			s.logger.Warn("welcomes not queued, trying again", "seq", seq, "error", err)
