@@ -194,7 +194,15 @@ func (w *world) makeCommit(s *seat, a *attempt, opts mls.CommitOptions) error {
 	if !opts.IgnoreProposals && opts.ReInit == nil {
 		a.known = slices.Clone(s.known)
 	}
-	for _, p := range a.known {
+	proposals := slices.Clone(a.known)
+	if !opts.IgnoreProposals && opts.ReInit == nil {
+		for ref, p := range s.phantoms {
+			if !s.aside[ref] {
+				proposals = append(proposals, p)
+			}
+		}
+	}
+	for _, p := range proposals {
 		a.psks = append(a.psks, p.psks...)
 		a.resume = a.resume || p.resume
 	}
@@ -614,7 +622,7 @@ func (w *world) propose() {
 		w.fatalf("%s proposes in epoch %d: %v", s.device.name, s.epoch, err)
 	case crashed && !w.oneIn(3):
 		// This device does not look for what it has not sent.
-		s.phantoms[string(result.Reference)] = true
+		s.phantoms[string(result.Reference)] = e
 		w.count.phantoms++
 	case s.proposed(result.Reference):
 		// The same as before, byte for byte or but for the encryption.

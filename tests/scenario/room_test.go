@@ -125,10 +125,10 @@ type seat struct {
 	device   *device
 	status   status
 	epoch    uint64
-	first    uint64          // the epoch in which this membership began
-	known    []*envelope     // proposals cached in this epoch
-	phantoms map[string]bool // references of its proposals that never left, for it crashed
-	aside    map[string]bool // references of proposals that it has dropped
+	first    uint64               // the epoch in which this membership began
+	known    []*envelope          // proposals cached in this epoch
+	phantoms map[string]*envelope // its proposals that never left, for it crashed, by reference
+	aside    map[string]bool      // references of proposals that it has dropped
 	pending  *attempt
 	queue    []*envelope
 	got      map[*envelope]bool // consumed in this membership
@@ -167,7 +167,7 @@ func (w *world) seat(d *device) *seat {
 // forget makes the seat that of a device that holds nothing.
 func (s *seat) forget() {
 	s.status, s.pending, s.last, s.cleared = outside, nil, nil, nil
-	s.known, s.phantoms, s.aside = nil, map[string]bool{}, map[string]bool{}
+	s.known, s.phantoms, s.aside = nil, map[string]*envelope{}, map[string]bool{}
 	s.got, s.sent, s.inbox = map[*envelope]bool{}, map[*envelope]bool{}, map[uint64]string{}
 }
 
@@ -480,7 +480,7 @@ func (w *world) foresee(s *seat) *truth {
 func (w *world) advance(s *seat, e *envelope, own bool) {
 	s.epoch = e.epoch + 1
 	s.last, s.pending, s.cleared = e, nil, nil
-	s.known, s.phantoms, s.aside = nil, map[string]bool{}, map[string]bool{}
+	s.known, s.phantoms, s.aside = nil, map[string]*envelope{}, map[string]bool{}
 	if own && e.external {
 		s.first = s.epoch
 		s.got = map[*envelope]bool{}
