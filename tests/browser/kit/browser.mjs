@@ -18,7 +18,8 @@ function chromium() {
   throw new Error(`no browser: ${names.join(", ")} not found`);
 }
 
-export async function launch() {
+/** Starts a browser; `more` are options of puppeteer. */
+export async function launch(more = {}) {
   return puppeteer.launch({
     executablePath: chromium(),
     headless: true,
@@ -31,6 +32,7 @@ export async function launch() {
       "--disable-dev-shm-usage",
     ],
     defaultViewport: { width: 1280, height: 800 },
+    ...more,
   });
 }
 
