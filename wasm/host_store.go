@@ -30,28 +30,31 @@ func (s hostStore) Load(ctx context.Context, scope mls.Scope) (mls.Records, mls.
 }
 
 // Commit implements mls.Store. It does not stop when ctx ends: what the host
-// has begun, it finishes, and its outcome must be known. KeysKept and
-// KeysDropped are empty, since the references of hostKeys hold the keys. Codes:
-// those of the host, STALE among them.
+// has begun, it finishes, and its outcome must be known. Codes: those of the
+// host, STALE among them.
 func (s hostStore) Commit(ctx context.Context, b mls.Batch) error {
 	changes := make([]any, len(b.Changes))
 	for i := range b.Changes {
 		c := &b.Changes[i]
-		remove := make([]any, len(c.Delete))
-		for j, name := range c.Delete {
-			remove[j] = name
-		}
 		names, values := make([]any, 0, len(c.Put)), make([]any, 0, len(c.Put))
 		for name, record := range c.Put {
 			names, values = append(names, name), append(values, bytesValue(record))
 		}
 		changes[i] = map[string]any{
-			"scope": scopeValue(c.Scope), "base": float64(c.Base), "deleteAll": c.DeleteAll, "delete": remove,
+			"scope": scopeValue(c.Scope), "base": float64(c.Base), "deleteAll": c.DeleteAll, "delete": textsValue(c.Delete),
 			"names": names, "values": values,
 		}
 	}
-	_, err := await(context.WithoutCancel(ctx), s.object, "commit", changes)
+	_, err := await(context.WithoutCancel(ctx), s.object, "commit", changes, textsValue(b.KeysKept), textsValue(b.KeysDropped))
 	return err
 }
 
 func scopeValue(scope mls.Scope) string { return hex.EncodeToString([]byte(scope)) }
+
+func textsValue(texts []string) []any {
+	values := make([]any, len(texts))
+	for i, text := range texts {
+		values[i] = text
+	}
+	return values
+}

@@ -226,12 +226,30 @@ export interface Description {
   codes: { code: string; class: string; section: string; text: string }[];
 }
 
-/** Where the program keeps its records. Implemented in host/store.ts. */
+/**
+ * Where the program keeps its records, and the browser the private keys that
+ * the program only has names of. Implemented in host/store.ts.
+ */
 export interface HostStore {
   /** Returns all records of a scope, and 0 and none for a scope that was never written. */
   load(scope: string): Promise<StoredScope>;
-  /** Carries out all changes or none; when the promise is fulfilled they are durable. Code: STALE, and those of storage. */
-  commit(changes: StoredChange[]): Promise<void>;
+  /**
+   * Carries out all changes or none; when the promise is fulfilled they are
+   * durable. In the same transaction the keys of `keysKept` are stored and those
+   * of `keysDropped` deleted; one in both lists is kept. Codes: STALE,
+   * KEY_NOT_FOUND for a key that was never adopted, and those of storage.
+   */
+  commit(changes: StoredChange[], keysKept: string[], keysDropped: string[]): Promise<void>;
+  /** Returns the stored revision of a scope, without reading its records. */
+  revision(scope: string): Promise<number>;
+  /** Waits until nobody else, in this tab or another, has the lock of a scope. Resolves with what releases it. */
+  lock(scope: string): Promise<() => void>;
+  /** Takes a fresh private key under a name that no other key ever has. It is in memory until a commit keeps it. */
+  adopt(name: string, key: CryptoKey): void;
+  /** Returns a private key that was adopted or is stored; never one that can be exported. */
+  key(name: string): Promise<CryptoKey | undefined>;
+  /** Whether this store wraps the keys that it keeps: then they must be made extractable. */
+  readonly wrapsKeys: boolean;
 }
 
 export interface StoredScope {

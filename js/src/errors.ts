@@ -179,6 +179,7 @@ const made = {
   STORE_UNAVAILABLE: ["StorageError", "", "there is no storage here, or it may not be used"],
   STALE: ["StorageError", "", "another writer was faster; the group loads again"],
   STATE_VERSION: ["StorageError", "", "the stored state has a format of another version"],
+  KEY_NOT_FOUND: ["StorageError", "", "a private key is not in the key store"],
   INSTANCE_FAILED: ["InternalError", "", "the WebAssembly instance could not be started"],
   INSTANCE_DIED: ["InternalError", "", "the WebAssembly instance ended"],
   INTERNAL: ["InternalError", "", "a fault in this module"],
