@@ -46,7 +46,9 @@ func (g *Group) Send(ctx context.Context, data []byte, opts SendOptions) (sealed
 		if err != nil {
 			return nil, err
 		}
-		sealed = wire.Marshal(&message.MLSMessage{WireFormat: message.WireFormatPrivateMessage, Private: private})
+		w := wire.NewWriter(private.Size())
+		(&message.MLSMessage{WireFormat: message.WireFormatPrivateMessage, Private: private}).Marshal(w)
+		sealed = w.Bytes()
 		return &outcome{
 			drafts: []ratchetDraft{{epoch: e.context.Epoch, draft: draft}},
 			sent:   digestOf(s.suite, sealed),

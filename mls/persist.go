@@ -525,10 +525,10 @@ func (p *pendingCommit) marshal(base *epoch) []byte {
 
 // marshalInboxEvent writes an entry of the inbox.
 func marshalInboxEvent(ev *Event) []byte {
-	var w wire.Writer
+	w := wire.NewWriter(len(ev.Content) + len(ev.AuthenticatedData) + 256)
 	w.Uint64(ev.Epoch)
 	w.Uint32(uint32(ev.Sender.Leaf))
-	ev.Sender.Credential.Marshal(&w)
+	ev.Sender.Credential.Marshal(w)
 	w.Opaque(ev.Sender.SignatureKey)
 	w.Optional(ev.Sender.Own)
 	w.Opaque(ev.AuthenticatedData)

@@ -92,6 +92,9 @@ func (g *Group) expire(l *live, out *outcome) {
 	if next == nil {
 		next = l.state
 	}
+	if len(next.past) == 0 {
+		return
+	}
 	kept, drop := next.expirePast(&g.client.limits, g.client.now().Unix())
 	if kept == next || out.forget {
 		return
@@ -112,8 +115,10 @@ func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
 		entry = &InboxEntry{ID: out.deliver.InboxID, Event: out.deliver}
 		b.Changes[0].Put[recordInbox+strconv.FormatUint(entry.ID, 10)] = marshalInboxEvent(entry.Event)
 	}
-	kept, dropped := keyNameChanges(l.state, out.next)
-	b.KeysKept, b.KeysDropped = kept, g.client.notReused(dropped)
+	if out.next != nil {
+		kept, dropped := keyNameChanges(l.state, out.next)
+		b.KeysKept, b.KeysDropped = kept, g.client.notReused(dropped)
+	}
 	if out.client == nil {
 		if err := g.client.store.Commit(ctx, b); err != nil {
 			return err
@@ -211,9 +216,6 @@ func (s *state) keyNames() map[string]bool {
 }
 
 func keyNameChanges(old, next *state) (kept, dropped []string) {
-	if next == nil {
-		return nil, nil
-	}
 	before, after := old.keyNames(), next.keyNames()
 	for name := range after {
 		if !before[name] {
@@ -263,7 +265,9 @@ func (log *sentLog) after(digest []byte) (block *sentBlock, dropped uint64, drop
 	if n := len(log.blocks); n > 0 {
 		last := log.blocks[n-1]
 		if len(last.digests) < sentBlockSize*digestSize {
-			return &sentBlock{number: last.number, digests: append(last.digests[:len(last.digests):len(last.digests)], digest...)}, 0, false
+			// What is written beyond the end of last is no one's until this block
+			// takes its place.
+			return &sentBlock{number: last.number, digests: append(last.digests, digest...)}, 0, false
 		}
 		block = &sentBlock{number: last.number + 1, digests: digest}
 		if n == sentBlocks {

@@ -46,10 +46,9 @@ func ProtectPrivate(s *suite.Suite, c *message.AuthenticatedContent, d *schedule
 		AuthenticatedData: c.Content.AuthenticatedData,
 	}
 	plaintext := marshalContent(c, padding)
-	m.Ciphertext = s.Seal(key, nonce, contentAAD(m), plaintext)
+	m.Ciphertext = s.SealInPlace(key, nonce, contentAAD(m), plaintext)
 	m.EncryptedSenderData = sealSenderData(s, m, senderDataSecret, &data)
-	// The key is consumed (Section 9.2), and this copy of the content is ours.
-	suite.Wipe(key, nonce, plaintext)
+	suite.Wipe(key, nonce) // consumed (Section 9.2)
 	return m, nil
 }
 
@@ -129,10 +128,11 @@ func contentAAD(m *message.PrivateMessage) []byte {
 func marshalContent(c *message.AuthenticatedContent, padding int) []byte {
 	// Application data fits at once; a handshake message may make the buffer grow.
 	capacity := len(c.Content.ApplicationData) + len(c.Auth.Signature) + len(c.Auth.ConfirmationTag) + 12 + padding
-	w := wire.NewWriter(capacity)
+	w := wire.NewWriter(capacity + suite.TagSize)
 	c.Content.MarshalContent(w)
 	c.Auth.MarshalFor(w, c.Content.ContentType)
-	return append(w.Bytes(), make([]byte, padding)...)
+	w.Zeros(padding)
+	return w.Bytes()
 }
 
 // unmarshalContent reads a PrivateMessageContent into c, whose ContentType is

@@ -151,9 +151,31 @@ const labelFramedContent = "FramedContentTBS"
 // TBS is FramedContentTBS (RFC 9420, Section 6.1). The group context is part
 // of it for senders of type member and new_member_commit.
 func (a *AuthenticatedContent) TBS(group *GroupContext) []byte {
-	w := wire.NewWriter(512)
+	w := wire.NewWriter(a.roomTBS(group))
 	a.marshalTBS(w, group)
 	return w.Bytes()
+}
+
+// signContent is the SignContent of TBS, written once: a chat message is signed
+// in the one buffer that it is copied to.
+func (a *AuthenticatedContent) signContent(s *suite.Suite, group *GroupContext) []byte {
+	w := wire.NewWriter(suite.SignContentRoom + a.roomTBS(group))
+	w.Zeros(suite.SignContentRoom)
+	a.marshalTBS(w, group)
+	return s.SignContentIn(labelFramedContent, w.Bytes())
+}
+
+// roomTBS is what TBS takes at most for application data, in bytes; a handshake
+// message may make the buffer grow.
+func (a *AuthenticatedContent) roomTBS(group *GroupContext) int {
+	n := 64 + len(a.Content.GroupID) + len(a.Content.AuthenticatedData) + len(a.Content.ApplicationData)
+	if group != nil {
+		n += 32 + len(group.GroupID) + len(group.TreeHash) + len(group.ConfirmedTranscriptHash)
+		for i := range group.Extensions {
+			n += 8 + len(group.Extensions[i].Data)
+		}
+	}
+	return n
 }
 
 func (a *AuthenticatedContent) marshalTBS(w *wire.Writer, group *GroupContext) {
@@ -178,7 +200,7 @@ func (a *AuthenticatedContent) TBM(group *GroupContext) []byte {
 // Sign sets Auth.Signature (RFC 9420, Section 6.1). group is the context of
 // the epoch in which the content is sent.
 func (a *AuthenticatedContent) Sign(ctx context.Context, s *suite.Suite, key suite.SignatureKey, group *GroupContext) error {
-	sig, err := key.Sign(ctx, s.SignContent(labelFramedContent, a.TBS(group)))
+	sig, err := key.Sign(ctx, a.signContent(s, group))
 	if err != nil {
 		return err
 	}
@@ -190,7 +212,7 @@ func (a *AuthenticatedContent) Sign(ctx context.Context, s *suite.Suite, key sui
 func (a *AuthenticatedContent) Verification(s *suite.Suite, publicKey []byte, group *GroupContext) suite.Verification {
 	return suite.Verification{
 		PublicKey: publicKey,
-		Message:   s.SignContent(labelFramedContent, a.TBS(group)),
+		Message:   a.signContent(s, group),
 		Signature: a.Auth.Signature,
 	}
 }
@@ -242,6 +264,11 @@ type PrivateMessage struct {
 	AuthenticatedData   []byte
 	EncryptedSenderData []byte
 	Ciphertext          []byte
+}
+
+// Size is what the encoding of an MLSMessage with m takes at most, in bytes.
+func (m *PrivateMessage) Size() int {
+	return len(m.GroupID) + len(m.AuthenticatedData) + len(m.EncryptedSenderData) + len(m.Ciphertext) + 32
 }
 
 // Marshal implements wire.Marshaler.

@@ -210,6 +210,36 @@ func TestSignContentEncoding(t *testing.T) {
 	}
 }
 
+// TestInPlace: what is written in the place of the input is what its twin makes.
+func TestInPlace(t *testing.T) {
+	s := mustLookup(t, 1)
+	for _, n := range []int{0, 1, 63, 64, 16383, 16384, 100000} {
+		content := Random(n)
+		in := append(make([]byte, SignContentRoom), content...)
+		if got, want := s.SignContentIn("LeafNodeTBS", in), s.SignContent("LeafNodeTBS", content); !bytes.Equal(got, want) {
+			t.Errorf("%d bytes: SignContentIn is not SignContent", n)
+		}
+	}
+	for _, id := range All() {
+		s := mustLookup(t, id)
+		key, nonce, aad, text := Random(s.KeySize()), Random(s.NonceSize()), Random(5), Random(100)
+		want := s.Seal(key, nonce, aad, text)
+		if len(want) != len(text)+TagSize {
+			t.Errorf("%s: the tag has %d bytes", s.name, len(want)-len(text))
+		}
+		for room := range TagSize + 2 {
+			plaintext := append(make([]byte, 0, len(text)+room), text...)
+			got := s.SealInPlace(key, nonce, aad, plaintext)
+			if !bytes.Equal(got, want) {
+				t.Errorf("%s, room %d: SealInPlace is not Seal", s.name, room)
+			}
+			if bytes.Contains(plaintext, text[:8]) {
+				t.Errorf("%s, room %d: the plaintext is left", s.name, room)
+			}
+		}
+	}
+}
+
 func TestWipe(t *testing.T) {
 	a, b := []byte{1, 2, 3}, []byte{4}
 	Wipe(a, nil, b)

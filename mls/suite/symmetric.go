@@ -151,6 +151,21 @@ func (s *Suite) SignContent(label string, content []byte) []byte {
 	return append(b, content...)
 }
 
+// SignContentRoom is the room in bytes that SignContentIn needs in front of the
+// content: for labels of up to 17 bytes, which are all of the protocol.
+const SignContentRoom = 32
+
+// SignContentIn is SignContent of b[SignContentRoom:], written into the room in
+// front of it. The result is a part of b.
+func (s *Suite) SignContentIn(label string, b []byte) []byte {
+	var room [SignContentRoom]byte
+	head := appendLabel(room[:0], labelPrefix, label)
+	head = wire.AppendVarint(head, len(b)-SignContentRoom)
+	start := SignContentRoom - len(head)
+	copy(b[start:], head)
+	return b[start:]
+}
+
 // appendLabel appends prefix and label as one opaque<V>.
 func appendLabel(b []byte, prefix, label string) []byte {
 	b = wire.AppendVarint(b, len(prefix)+len(label))
@@ -171,6 +186,25 @@ func (s *Suite) Seal(key, nonce, aad, plaintext []byte) []byte {
 		seals.Hook(key, nonce, plaintext, ciphertext)
 	}
 	return ciphertext
+}
+
+// TagSize is by how many bytes Seal makes its plaintext longer, for all three
+// AEADs.
+const TagSize = 16
+
+// SealInPlace is Seal that leaves nothing of the plaintext: the ciphertext takes
+// its place where the slice has room for TagSize bytes more; else the plaintext
+// is wiped.
+func (s *Suite) SealInPlace(key, nonce, aad, plaintext []byte) []byte {
+	if cap(plaintext)-len(plaintext) < TagSize || seals.Hook != nil { // the hook wants both
+		defer clear(plaintext)
+		return s.Seal(key, nonce, aad, plaintext)
+	}
+	aead, err := s.aead(key)
+	if err != nil {
+		panic("suite: AEAD key of wrong length")
+	}
+	return aead.Seal(plaintext[:0], nonce, plaintext, aad)
 }
 
 // Open is AEAD.Open (RFC 9420, Section 5.1). The plaintext is the caller's.

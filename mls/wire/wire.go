@@ -7,7 +7,11 @@
 // golang.org/x/crypto/cryptobyte, without what that package links.
 package wire
 
-import "webmls/mls/mlserr"
+import (
+	"slices"
+
+	"webmls/mls/mlserr"
+)
 
 // MaxVector is the largest length, in bytes, that a vector header can carry
 // (RFC 9420, Section 2.1.2).
@@ -86,6 +90,13 @@ func (w *Writer) Uint64(v uint64) {
 
 // Raw appends b without a length header: opaque b[n] for a constant n.
 func (w *Writer) Raw(b []byte) { w.buf = append(w.buf, b...) }
+
+// Zeros appends n zero bytes.
+func (w *Writer) Zeros(n int) {
+	start := len(w.buf)
+	w.buf = slices.Grow(w.buf, n)[:start+n]
+	clear(w.buf[start:])
+}
 
 // Opaque appends b as opaque<V>.
 func (w *Writer) Opaque(b []byte) {

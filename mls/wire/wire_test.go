@@ -624,6 +624,18 @@ type operation struct {
 
 // TestPrimitivesRoundTrip writes random sequences of all primitives and reads
 // them again.
+func TestZeros(t *testing.T) {
+	w := wire.NewWriter(8)
+	w.Raw([]byte{1, 2, 3, 4})
+	w.Reset() // what stood in the buffer must not show
+	w.Raw([]byte{9})
+	w.Zeros(3)
+	w.Zeros(100)
+	if want := append([]byte{9}, make([]byte, 103)...); !bytes.Equal(w.Bytes(), want) {
+		t.Errorf("% x", w.Bytes())
+	}
+}
+
 func TestPrimitivesRoundTrip(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 4))
 	for run := range 2000 {
