@@ -139,7 +139,6 @@ build-wasm: check-go check-node
 	@mkdir -p js/dist
 	$(WASM_GO) build -trimpath -buildvcs=false -ldflags="-s -w" -o js/dist/webmls.wasm ./wasm
 	$(WASM_GO) build -trimpath -buildvcs=false -ldflags="-s -w" -o js/dist/x509.wasm ./wasm/x509
-	@cp -f "$$(go env GOROOT)/lib/wasm/wasm_exec.js" js/dist/wasm_exec.js
 	@node .ci/wasm-size.mjs js/dist/webmls.wasm $(WASM_BUDGET)
 	@node .ci/wasm-size.mjs js/dist/x509.wasm
 

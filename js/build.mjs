@@ -1,30 +1,42 @@
-// Builds dist/: index.js, x509.js and their workers by esbuild, the types by tsc.
-// The Makefile puts the .wasm files and wasm_exec.js beside them; make build-js does all.
+// Builds dist/: the modules by esbuild, the types by tsc. The Makefile puts the
+// .wasm files beside them; make build-js does all.
 import { execFileSync } from "node:child_process";
-import { readdirSync, rmSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 for (const file of readdirSync(here("dist"))) {
-  if (!["webmls.wasm", "x509.wasm", "wasm_exec.js"].includes(file)) rmSync(here(`dist/${file}`), { recursive: true });
+  if (!file.endsWith(".wasm")) rmSync(here(`dist/${file}`), { recursive: true });
 }
-const options = {
-  outdir: here("dist"),
+
+// Go's glue, of the Go that compiles the programs, by a name that is the same on every machine.
+const goroot = execFileSync("go", ["env", "GOROOT"], { encoding: "utf8" }).trim();
+const glue = {
+  name: "wasm_exec.js of GOROOT",
+  setup(build) {
+    build.onResolve({ filter: /^wasm_exec$/ }, () => ({ path: "wasm_exec.js", namespace: "goroot" }));
+    build.onLoad({ filter: /.*/, namespace: "goroot" }, () => ({ contents: readFileSync(join(goroot, "lib/wasm/wasm_exec.js")) }));
+  },
+};
+
+await build({
+  absWorkingDir: here("."),
+  entryPoints: ["src/index.ts", "src/worker.ts", "src/x509.ts", "src/x509-worker.ts"],
+  outdir: "dist",
   bundle: true,
+  // What two of them need is loaded once, and is one: the classes of errors, above all.
+  splitting: true,
+  chunkNames: "shared-[hash]",
   format: "esm",
   target: "es2022",
-  minifySyntax: true,
+  minify: true,
+  keepNames: true, // of the classes of errors, in a console
   sourcemap: true,
-  external: ["./wasm_exec.js"],
+  plugins: [glue],
   logLevel: "warning",
-};
-await build({ ...options, entryPoints: ["src/index.ts", "src/worker.ts", "src/x509-worker.ts"].map(here) });
-// x509.js has its errors from index.js, so that instanceof knows them.
-const errorsOfIndex = {
-  name: "errors of index.js",
-  setup: (build) => build.onResolve({ filter: /\/errors\.js$/ }, () => ({ path: "./index.js", external: true })),
-};
-await build({ ...options, entryPoints: [here("src/x509.ts")], plugins: [errorsOfIndex] });
+});
 execFileSync(here("node_modules/.bin/tsc"), ["-p", here("."), "--emitDeclarationOnly"], { stdio: "inherit" });
+copyFileSync(here("../LICENSE"), here("LICENSE"));

@@ -5,9 +5,7 @@
 import type { Args, CallMethod, HostAuthenticator, Result } from "./bridge.js";
 import { errorOf, errorValue, failure, type ErrorValue, type MLSError } from "./errors.js";
 import { Runtime } from "./runtime.js";
-
-/** Where the program runs. */
-export type Thread = "worker" | "current";
+import { besidePage, type Thread } from "./thread.js";
 
 /** A way to a running program. */
 export interface Connection {
@@ -51,6 +49,7 @@ export class WorkerConnection implements Connection {
   readonly #waiting = new Map<number, Waiting>();
   readonly #authenticators = new Map<number, HostAuthenticator>();
   readonly #clients = new Map<number, number>(); // the authenticator of each client
+  readonly #watching = new AbortController();
   #next = 0;
   #started = false;
   #death: MLSError | undefined;
@@ -63,7 +62,7 @@ export class WorkerConnection implements Connection {
     worker.onmessageerror = () => this.#die("a message of the worker could not be read");
     worker.onerror = (event) => {
       event.preventDefault();
-      this.#die(event.message || "the worker could not be loaded");
+      this.#die(event.message || "the worker could not be loaded: is worker.js where the script of this package is?");
     };
   }
 
@@ -71,19 +70,28 @@ export class WorkerConnection implements Connection {
   static async start(wasm: string | undefined): Promise<WorkerConnection> {
     let worker: Worker;
     try {
-      worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "webmls" });
+      worker = import.meta.url
+        ? new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "webmls" })
+        : new Worker(besidePage("worker.js"), { type: "module", name: "webmls" });
     } catch (error) {
       throw failure("INSTANCE_FAILED", errorValue(error).detail);
     }
     const connection = new WorkerConnection(worker);
     try {
-      await connection.#request({ kind: "start", id: connection.#id(), wasm });
+      const lock = (await connection.#request({ kind: "start", id: connection.#id(), wasm })) as string | undefined;
+      connection.#started = true;
+      if (lock !== undefined) connection.#watch(lock);
     } catch (error) {
-      worker.terminate();
+      connection.#die("the worker could not be started");
       throw error;
     }
-    connection.#started = true;
     return connection;
+  }
+
+  /** Waits for a lock that the worker holds while it lives. */
+  #watch(lock: string): void {
+    const { signal } = this.#watching;
+    navigator.locks.request(lock, { signal }, () => this.#die("the worker was ended")).catch(() => {}); // stopped
   }
 
   async open(database: string, authenticator: HostAuthenticator): Promise<number> {
@@ -171,6 +179,7 @@ export class WorkerConnection implements Connection {
     if (this.#death) return;
     this.#death = failure(this.#started ? "INSTANCE_DIED" : "INSTANCE_FAILED", detail);
     this.#worker.terminate();
+    this.#watching.abort();
     for (const waiting of this.#waiting.values()) waiting.reject(this.#death);
     this.#waiting.clear();
     this.#authenticators.clear();
@@ -200,16 +209,8 @@ export class LocalConnection implements Connection {
     runtime.onDeath = () => this.onDeath?.();
   }
 
-  /** Starts the program. Where dynamic imports are not allowed, as in a service worker, `webmls/wasm_exec.js` must have been imported. Code: INSTANCE_FAILED. */
+  /** Starts the program. Code: INSTANCE_FAILED. */
   static async start(wasm: string | undefined): Promise<LocalConnection> {
-    if (!("Go" in globalThis)) {
-      try {
-        // @ts-ignore: it has no types, and comes when the package is built.
-        await import("./wasm_exec.js");
-      } catch (error) {
-        throw failure("INSTANCE_FAILED", errorValue(error).detail);
-      }
-    }
     return new LocalConnection(await Runtime.start(wasm ?? new URL("./webmls.wasm", import.meta.url).href));
   }
 
@@ -254,6 +255,7 @@ export async function acquire(thread: Thread, wasm: string | undefined): Promise
   try {
     const connection = await entry.connection;
     connection.onDeath = forget;
+    if (connection.dead) forget();
     const release = () => {
       if (--entry.users > 0) return;
       forget();

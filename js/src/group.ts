@@ -168,15 +168,6 @@ export class Group extends Emitter {
   }
 
   /**
-   * Sets a proposal aside: no commit of this client takes it along, and it holds
-   * up no message. Should another member commit it all the same, that commit is
-   * processed. Rejects with PROPOSAL_UNKNOWN (EpochError) when it is not one of {@link proposals}.
-   */
-  async dropProposal(proposal: Pick<Proposal, "reference"> | Uint8Array): Promise<void> {
-    await this.#call("group.dropProposal", () => ({ reference: proposal instanceof Uint8Array ? proposal : proposal.reference }));
-  }
-
-  /**
    * Encrypts application data for the group (RFC 9420, Section 15), a string as
    * UTF-8, and returns the MLSMessage for the delivery service. Its key is used
    * up, in the store too, before the promise is fulfilled. `authenticatedData`
@@ -219,8 +210,8 @@ export class Group extends Emitter {
    * Derives a secret of `length` bytes that all members of this epoch, and
    * nobody else, can derive (RFC 9420, Section 8.5).
    */
-  exportSecret(label: string | Uint8Array, context: string | Uint8Array, length: number): Promise<Bytes> {
-    return this.#call("group.exportSecret", () => ({ label: decode.utf8(label), context: decode.utf8(context), length }));
+  exportSecret(label: string, context: string | Uint8Array, length: number): Promise<Bytes> {
+    return this.#call("group.exportSecret", () => ({ label, context: decode.utf8(context), length }));
   }
 
   /** A signed GroupInfo of this epoch, an MLSMessage, with which others can join (RFC 9420, Section 12.4.3.2). */

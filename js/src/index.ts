@@ -18,9 +18,7 @@ export {
   UnsupportedError,
 } from "./errors.js";
 export type { ErrorCode } from "./errors.js";
-/** @internal For webmls/x509, whose errors are of the same classes. */
-export { describe, errorOf, failure } from "./errors.js";
-export type { Thread } from "./connection.js";
+export type { Thread } from "./thread.js";
 export type { Bytes } from "./bridge.js";
 export { version } from "./bridge.js";
 export type * from "./types.js";

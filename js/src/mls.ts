@@ -1,6 +1,7 @@
 /** Clients. */
 import type { Args, Bytes, CallMethod, CredentialValue, HostAuthenticator, Result } from "./bridge.js";
 import { acquire, type Connection } from "./connection.js";
+import { defaultThread } from "./thread.js";
 import * as decode from "./decode.js";
 import { describe, failure, MLSError, RejectedError } from "./errors.js";
 import { Emitter } from "./events.js";
@@ -94,19 +95,6 @@ export class MLS extends Emitter {
   async createIdentity(credential: CredentialInput | IssueCredential, options: { suite?: CipherSuite } = {}): Promise<Identity> {
     if (typeof credential === "function") return this.#issueIdentity(credential, options);
     return decode.identity(await this.#call("createIdentity", () => ({ ...options, credential: decode.credentialValue(credential) })));
-  }
-
-  /**
-   * Makes another identity of the signature key of one that is there, under a
-   * new credential: a certificate that was renewed for the same key, say. The old
-   * one stays. A group learns of it by a commit or update with it.
-   *
-   * Rejects with IDENTITY_NOT_FOUND (StateError); with CREDENTIAL_REJECTED
-   * (RejectedError) when the first certificate of a chain is for another key.
-   */
-  async renewIdentity(identity: Identity | Uint8Array, credential: CredentialInput): Promise<Identity> {
-    const make = () => ({ identity: idOf(identity), credential: decode.credentialValue(credential) });
-    return decode.identity(await this.#call("renewIdentity", make));
   }
 
   /** The identities in this database. */
@@ -274,7 +262,7 @@ export class MLS extends Emitter {
   }
 
   async #connect(): Promise<Session> {
-    const { database, thread = "worker", wasm } = this.#options;
+    const { database, thread = defaultThread(), wasm } = this.#options;
     const url = wasm === undefined ? undefined : new URL(wasm, location.href).href;
     const { connection, release } = await acquire(thread, url);
     try {

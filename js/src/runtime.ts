@@ -7,6 +7,7 @@ import { version } from "./bridge.js";
 import { describe, errorOf, failure, type ErrorValue, type MLSError } from "./errors.js";
 import { openKeys } from "./host/keys.js";
 import { DatabaseStore } from "./host/store.js";
+import { GoProgram, locate } from "./program.js";
 
 /** What the program hands over when it is ready. */
 interface Program {
@@ -51,19 +52,20 @@ export class Runtime {
     this.#waiting = waiting;
   }
 
-  /** Loads the program and starts it. Code: INSTANCE_FAILED. */
-  static async start(wasm: string): Promise<Runtime> {
+  /** Loads the program, from `wasm` or where it lies beside this module, and starts it. Code: INSTANCE_FAILED. */
+  static async start(wasm: string | undefined): Promise<Runtime> {
     try {
-      const go = new Go();
-      const [instance, keys] = await Promise.all([instantiate(wasm, go.importObject), openKeys()]);
-      return Runtime.#run(go, instance, keys);
+      const url = locate(wasm, () => new URL("./webmls.wasm", import.meta.url), "webmls.wasm");
+      const [go, keys] = await Promise.all([GoProgram.load(url), openKeys()]);
+      return Runtime.#run(go, keys);
     } catch (error) {
       throw failure("INSTANCE_FAILED", describe(error));
     }
   }
 
-  static #run(go: Go, instance: WebAssembly.Instance, keys: HostKeys): Runtime {
+  static #run(go: GoProgram, keys: HostKeys): Runtime {
     let runtime: Runtime | undefined;
+    let end: string | undefined;
     const waiting = new Set<Deferred>();
     const host: Host = {
       ready: (program) => (runtime = new Runtime(program, waiting)),
@@ -79,18 +81,16 @@ export class Runtime {
     // gone before anything else on the page can see it.
     const global = globalThis as { [hostSymbol]?: Host };
     global[hostSymbol] = host;
-    const ended = go.run(instance);
+    go.run((detail) => {
+      end = detail;
+      if (runtime) runtime.#die(detail);
+    });
     delete global[hostSymbol];
-    ended.catch(() => {}); // where it matters, it is heard below
-    if (!runtime) throw new Error("the program did not start");
+    if (!runtime || end !== undefined) throw new Error(end ?? "the program did not start");
     const found = runtime.#program.describe();
     if (found.version !== version) {
       throw new Error(`${version} of this package was given version ${found.version} of the WebAssembly program`);
     }
-    ended.then(
-      () => runtime!.#die("the program ended"),
-      (error: unknown) => runtime!.#die(describe(error)),
-    );
     return runtime;
   }
 
@@ -135,7 +135,8 @@ export class Runtime {
 
   async #call(method: string, args: object): Promise<unknown> {
     const promise = this.#enter(() => this.#program.call(method, args));
-    if (!promise) throw this.#death;
+    if (this.#death) promise?.catch(() => {}); // it is rejected as well
+    if (!promise || this.#death) throw this.#death;
     try {
       return await promise;
     } catch (error) {
@@ -179,15 +180,4 @@ function defer(waiting: Set<Deferred>): Deferred {
   });
   waiting.add(deferred);
   return deferred;
-}
-
-/** Compiles while it loads, where the server says that it is WebAssembly; after it has loaded, where it does not. */
-export async function instantiate(wasm: string, imports: WebAssembly.Imports): Promise<WebAssembly.Instance> {
-  const response = await fetch(wasm, { credentials: "same-origin" });
-  if (!response.ok) throw new Error(`${wasm}: HTTP status ${response.status}`);
-  const type = response.headers.get("Content-Type")?.split(";")[0]?.trim().toLowerCase();
-  if (type === "application/wasm" && typeof WebAssembly.instantiateStreaming === "function") {
-    return (await WebAssembly.instantiateStreaming(response, imports)).instance;
-  }
-  return (await WebAssembly.instantiate(await response.arrayBuffer(), imports)).instance;
 }

@@ -1,6 +1,6 @@
 /** The types of the API. */
 import type { Bytes } from "./bridge.js";
-import type { Thread } from "./connection.js";
+import type { Thread } from "./thread.js";
 
 /**
  * A cipher suite of RFC 9420, Section 17.1, by its number. 1 is
@@ -129,7 +129,8 @@ export interface OpenOptions {
   succeeds?: (previous: Claim, next: Claim) => boolean | Promise<boolean>;
   /**
    * Where the work is done: in a dedicated worker that this page's clients
-   * share (the default), or in the current thread, as a service worker needs it.
+   * share (the default), or in the current thread (the default where there are
+   * no workers, as in a service worker).
    */
   thread?: Thread;
   /** Where the WebAssembly binary is, if not beside this module. */

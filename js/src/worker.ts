@@ -1,6 +1,4 @@
 /** The worker: a {@link Runtime}, and the messages of connection.ts. */
-// @ts-ignore: it has no types, and comes when the package is built.
-import "./wasm_exec.js";
 import type { HostAuthenticator } from "./bridge.js";
 import type { Request, Response } from "./connection.js";
 import { errorOf, errorValue } from "./errors.js";
@@ -33,7 +31,7 @@ addEventListener("message", (event: MessageEvent<Request>) => {
 function carryOut(request: Exclude<Request, { kind: "answer" }>): Promise<unknown> {
   switch (request.kind) {
     case "start":
-      return start(request.wasm ?? new URL("./webmls.wasm", import.meta.url).href);
+      return start(request.wasm);
     case "open":
       return runtime.open(request.database, authenticator(request.authenticator));
     case "call":
@@ -43,9 +41,26 @@ function carryOut(request: Exclude<Request, { kind: "answer" }>): Promise<unknow
   }
 }
 
-async function start(wasm: string): Promise<void> {
-  runtime = await Runtime.start(wasm);
+/** Starts the program, and returns the name of a lock that is held as long as this worker lives, if there are locks. */
+async function start(wasm: string | undefined): Promise<string | undefined> {
+  const [started, lock] = await Promise.all([Runtime.start(wasm), live()]);
+  runtime = started;
   runtime.onDeath = (error) => post({ kind: "died", error: errorValue(error) });
+  return lock;
+}
+
+/** A worker that the browser ends says nothing, but its locks are given to those who wait for them. */
+async function live(): Promise<string | undefined> {
+  if (!navigator.locks) return undefined;
+  const name = `webmls/worker/${crypto.randomUUID()}`;
+  await new Promise<void>((held, failed) => {
+    const forever = () => {
+      held();
+      return new Promise<never>(() => {});
+    };
+    navigator.locks.request(name, forever).catch(failed);
+  });
+  return name;
 }
 
 /** The page's authenticator, asked over there. */

@@ -4,7 +4,7 @@
  */
 import { version, type Bytes } from "./bridge.js";
 import { describe, failure } from "./errors.js";
-import { instantiate } from "./runtime.js";
+import { GoProgram, locate } from "./program.js";
 
 /** A chain of certificates in DER, the member's own first. */
 export type Chain = readonly Uint8Array[];
@@ -50,12 +50,11 @@ export class Program {
     this.#exports = exports;
   }
 
-  /** Loads the program and starts it. Codes: INSTANCE_FAILED, INVALID_ARGUMENT. */
-  static async start(wasm: string, trust: Trust): Promise<Program> {
+  /** Loads the program, from `wasm` or where it lies beside this module, and starts it. Codes: INSTANCE_FAILED, INVALID_ARGUMENT. */
+  static async start(wasm: string | undefined, trust: Trust): Promise<Program> {
     let exports: Exports;
     try {
-      const go = new Go();
-      exports = run(go, await instantiate(wasm, go.importObject));
+      exports = run(await GoProgram.load(locate(wasm, () => new URL("./x509.wasm", import.meta.url), "x509.wasm")));
     } catch (error) {
       throw failure("INSTANCE_FAILED", describe(error));
     }
@@ -92,13 +91,12 @@ export class Program {
   }
 }
 
-function run(go: Go, instance: WebAssembly.Instance): Exports {
+function run(go: GoProgram): Exports {
   let exports: Exports | undefined;
   const global = globalThis as { [readySymbol]?: (program: Exports) => void };
   global[readySymbol] = (program) => (exports = program);
-  const ended = go.run(instance);
+  go.run(() => {}); // that it has ended, the next question finds out
   delete global[readySymbol];
-  ended.catch(() => {}); // the next question finds out
   if (!exports) throw new Error("the program did not start");
   if (exports.version !== version) {
     throw new Error(`${version} of this package was given version ${exports.version} of the WebAssembly program`);

@@ -1,6 +1,4 @@
 /** The worker of x509.ts: a {@link Program}, and messages for it. */
-// @ts-ignore: it has no types, and comes when the package is built.
-import "./wasm_exec.js";
 import { errorValue, type ErrorValue } from "./errors.js";
 import { Program, type Question, type Trust } from "./x509-program.js";
 
@@ -28,6 +26,6 @@ addEventListener("message", async (event: MessageEvent<Request>) => {
 
 async function answer(request: Request): Promise<unknown> {
   if (request.question !== "start") return program.ask(request.question, ...(request.params as never));
-  program = await Program.start(request.wasm ?? new URL("./x509.wasm", import.meta.url).href, request.trust);
+  program = await Program.start(request.wasm, request.trust);
   return undefined;
 }

@@ -8,7 +8,7 @@
  * @packageDocumentation
  */
 import type { Bytes } from "./bridge.js";
-import type { Thread } from "./connection.js";
+import { besidePage, defaultThread, type Thread } from "./thread.js";
 import { describe, errorOf, failure, MLSError } from "./errors.js";
 import type { Claim, Credential, OpenOptions, X509Credential } from "./types.js";
 import { Program, type Chain, type Question, type Questions, type Trust } from "./x509-program.js";
@@ -37,7 +37,7 @@ export interface X509Options {
   other?: Pick<OpenOptions, "authenticate" | "succeeds">;
   /**
    * Where the work is done: in a worker of its own (the default), or in the
-   * current thread, as a service worker needs it.
+   * current thread (the default where there are no workers, as in a service worker).
    */
   thread?: Thread;
   /** Where x509.wasm is, if not beside this module. */
@@ -82,7 +82,7 @@ const batchSize = 16;
  * with INSTANCE_FAILED (InternalError) when the program cannot be loaded.
  */
 export async function x509Authenticator(options: X509Options): Promise<X509Authenticator> {
-  const { other, thread = "worker" } = options;
+  const { other, thread = defaultThread() } = options;
   const wasm = options.wasm === undefined ? undefined : new URL(options.wasm, location.href).href;
   const trust = trustOf(options);
   let runner: Promise<Runner> | undefined;
@@ -192,17 +192,8 @@ class LocalRunner implements Runner {
     this.#died = died;
   }
 
-  /** Starts the program. Where dynamic imports are not allowed, as in a service worker, `webmls/wasm_exec.js` must have been imported. */
   static async start(wasm: string | undefined, trust: Trust, died: () => void): Promise<LocalRunner> {
-    if (!("Go" in globalThis)) {
-      try {
-        // @ts-ignore: it has no types, and comes when the package is built.
-        await import("./wasm_exec.js");
-      } catch (error) {
-        throw failure("INSTANCE_FAILED", describe(error));
-      }
-    }
-    return new LocalRunner(await Program.start(wasm ?? new URL("./x509.wasm", import.meta.url).href, trust), died);
+    return new LocalRunner(await Program.start(wasm, trust), died);
   }
 
   async ask<Q extends Question>(question: Q, ...params: Parameters<Questions[Q]>): Promise<ReturnType<Questions[Q]>> {
@@ -243,7 +234,9 @@ class WorkerRunner implements Runner {
   static async start(wasm: string | undefined, trust: Trust, died: () => void): Promise<WorkerRunner> {
     let worker: Worker;
     try {
-      worker = new Worker(new URL("./x509-worker.js", import.meta.url), { type: "module", name: "webmls-x509" });
+      worker = import.meta.url
+        ? new Worker(new URL("./x509-worker.js", import.meta.url), { type: "module", name: "webmls-x509" })
+        : new Worker(besidePage("x509-worker.js"), { type: "module", name: "webmls-x509" });
     } catch (error) {
       throw failure("INSTANCE_FAILED", describe(error));
     }

@@ -1,5 +1,5 @@
-// Builds the chat into dist/: the page, its bundle, and beside it what webmls
-// loads at run time (its worker and the WebAssembly program).
+// Builds the chat into dist/: the page, its bundle and that of the worker of
+// webmls, and the WebAssembly program.
 import { cp, mkdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,6 +15,7 @@ await build({
   absWorkingDir: here,
   entryPoints: [
     { in: "src/main.ts", out: "app" },
+    { in: join(webmls, "worker.js"), out: "worker" },
     { in: "style/app.css", out: "app" },
   ],
   outdir: dist,
@@ -28,10 +29,8 @@ await build({
 for (const [from, to] of [
   [join(here, "index.html"), "index.html"],
   [join(here, "icon.svg"), "icon.svg"],
-  // import.meta.url of the bundle is app.js, so webmls looks for these beside it.
-  [join(webmls, "worker.js"), "worker.js"],
+  // import.meta.url of the bundle is app.js, so webmls looks for this, and for worker.js, beside it.
   [join(webmls, "webmls.wasm"), "webmls.wasm"],
-  [join(webmls, "wasm_exec.js"), "wasm_exec.js"],
 ]) {
   await cp(from, join(dist, to));
 }
