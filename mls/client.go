@@ -30,6 +30,7 @@ type Config struct {
 type Client struct {
 	keys   suite.Keys
 	store  Store
+	locker Locker // the store, or nil where it is none
 	auth   Authenticator
 	now    func() time.Time
 	limits Limits
@@ -40,6 +41,8 @@ type Client struct {
 	state  *clientState
 	groups map[string]*Group
 	closed bool
+
+	heard revisionMark // of the client's scope
 }
 
 // clientState is what ClientScope holds.
@@ -106,6 +109,7 @@ func Open(ctx context.Context, config Config) (c *Client, err error) {
 	if c.now == nil {
 		c.now = time.Now
 	}
+	c.locker, _ = config.Store.(Locker)
 	if err := c.reload(ctx); err != nil {
 		return nil, err
 	}
@@ -136,6 +140,7 @@ func (c *Client) reloadLocked(ctx context.Context) error {
 	if c.closed {
 		return mlserr.New(mlserr.Closed, "")
 	}
+	c.heard.forget()
 	records, rev, err := c.store.Load(ctx, ClientScope)
 	if err != nil {
 		return storeError(err)
@@ -194,31 +199,43 @@ func (c *Client) commitWith(ctx context.Context, b Batch, change *clientChange) 
 }
 
 // change commits a change of the client's scope alone; make builds it from the
-// state, and is called again when another writer was faster.
+// state, and is called again when another instance was faster.
 func (c *Client) change(ctx context.Context, make func() (*clientChange, error)) error {
-	const tries = 4
+	unlock, err := c.lockScope(ctx, ClientScope)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	for try := 1; ; try++ {
 		change, err := make()
-		if err != nil {
-			return err
+		if err == nil {
+			err = c.commitWith(ctx, Batch{}, change)
 		}
-		err = c.commitWith(ctx, Batch{}, change)
-		if err == nil || !errors.Is(err, mlserr.Stale) || try == tries {
-			if err != nil {
-				return storeError(err)
-			}
+		switch {
+		case err == nil:
 			return nil
+		case try == tries:
+			return storeError(err)
+		case errors.Is(err, mlserr.Stale):
+			// commitWith has loaded what the other left.
+		case mlserr.CodeOf(err).Info().Class == mlserr.ClassState && c.refresh(ctx):
+		default:
+			return storeError(err)
 		}
-		// commitWith has loaded what the other writer left.
 	}
 }
 
 // view runs f on the client's state under its lock.
-func (c *Client) view(f func(s *clientState) error) error {
+func (c *Client) view(ctx context.Context, f func(s *clientState) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return mlserr.New(mlserr.Closed, "")
+	}
+	if c.heard.outdates(c.state.rev) {
+		if err := c.reloadLocked(ctx); err != nil {
+			return err
+		}
 	}
 	return f(c.state)
 }
@@ -285,7 +302,7 @@ func (c *Client) suite(id suite.ID) (*suite.Suite, error) {
 // Identities lists the identities of this client, in the order of their ids.
 func (c *Client) Identities(ctx context.Context) (list []*Identity, err error) {
 	defer atOp(&err, "identities")
-	err = c.view(func(s *clientState) error {
+	err = c.view(ctx, func(s *clientState) error {
 		for _, identity := range s.identities {
 			list = append(list, identity)
 		}
@@ -304,10 +321,10 @@ func (c *Client) Identity(ctx context.Context, id []byte) (identity *Identity, e
 		}
 		return nil
 	}
-	if err = c.view(find); errors.Is(err, mlserr.IdentityNotFound) {
+	if err = c.view(ctx, find); errors.Is(err, mlserr.IdentityNotFound) {
 		// Another instance over the same store may have made it.
 		if err = c.reload(ctx); err == nil {
-			err = c.view(find)
+			err = c.view(ctx, find)
 		}
 	}
 	return identity, err
@@ -449,7 +466,7 @@ func (c *Client) newLeaf(identity *Identity, old *message.LeafNode) message.Leaf
 func (c *Client) KeyPackageCount(ctx context.Context, identityID []byte) (n int, err error) {
 	defer atOp(&err, "keyPackageCount")
 	now := uint64(c.now().Unix())
-	err = c.view(func(s *clientState) error {
+	err = c.view(ctx, func(s *clientState) error {
 		for _, kp := range s.keyPackages {
 			if bytes.Equal(kp.identity, identityID) && kp.notAfter >= now {
 				n++
@@ -557,7 +574,7 @@ func (c *Client) DeletePSK(ctx context.Context, id []byte) (err error) {
 }
 
 func (c *Client) externalPSK(ctx context.Context, id []byte) (secret []byte, err error) {
-	err = c.view(func(s *clientState) error {
+	err = c.view(ctx, func(s *clientState) error {
 		// A copy: DeletePSK may wipe the stored one meanwhile.
 		secret = bytes.Clone(s.psks[string(id)])
 		return nil
@@ -603,7 +620,7 @@ type GroupOptions struct {
 // Groups lists the ids of the groups that are held, in byte order.
 func (c *Client) Groups(ctx context.Context) (list [][]byte, err error) {
 	defer atOp(&err, "groups")
-	err = c.view(func(s *clientState) error {
+	err = c.view(ctx, func(s *clientState) error {
 		for id := range s.groups {
 			list = append(list, []byte(id))
 		}
@@ -623,9 +640,9 @@ func (c *Client) Group(ctx context.Context, id []byte) (g *Group, err error) {
 		g = c.groupLocked(id)
 		return nil
 	}
-	if err = c.view(find); errors.Is(err, mlserr.GroupNotFound) {
+	if err = c.view(ctx, find); errors.Is(err, mlserr.GroupNotFound) {
 		if err = c.reload(ctx); err == nil {
-			err = c.view(find)
+			err = c.view(ctx, find)
 		}
 	}
 	return g, err
@@ -642,8 +659,8 @@ func (c *Client) groupLocked(id []byte) *Group {
 }
 
 // handle returns the one Group value of an id, whether it is held or not.
-func (c *Client) handle(id []byte) (g *Group, err error) {
-	err = c.view(func(*clientState) error {
+func (c *Client) handle(ctx context.Context, id []byte) (g *Group, err error) {
+	err = c.view(ctx, func(*clientState) error {
 		g = c.groupLocked(id)
 		return nil
 	})

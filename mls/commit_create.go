@@ -501,11 +501,11 @@ const labelWelcome = "Welcome"
 // sent again after a crash.
 func (g *Group) PendingCommit(ctx context.Context) (result *CommitResult, err error) {
 	defer atOp(&err, "group.pendingCommit")
-	err = g.transact(ctx, func(l *live) (*outcome, error) {
+	err = g.look(ctx, func(l *live) error {
 		if p := l.state.pending; p != nil {
 			result = p.result.clone()
 		}
-		return nil, nil
+		return nil
 	})
 	return result, err
 }

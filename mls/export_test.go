@@ -63,10 +63,10 @@ func (g *Group) Inside() *Inside {
 // SignatureHandle returns the key of an identity.
 func (i *Identity) SignatureHandle() suite.SignatureKey { return i.key }
 
-// Snapshot is the live state of a group, all of it, as bytes: two snapshots are
+// LiveState is the live state of a group, all of it, as bytes: two are
 // equal when nothing has changed in memory. It is nil for a group that is not
 // in memory.
-func (g *Group) Snapshot() []byte {
+func (g *Group) LiveState() []byte {
 	<-g.turn
 	defer g.unlock()
 	l := g.live
@@ -161,7 +161,7 @@ func (c *Client) StoredSnapshot(ctx context.Context, id []byte) ([]byte, error) 
 	l.rev = rev
 	g := newGroup(c, id)
 	g.live = l
-	return g.Snapshot(), nil
+	return g.LiveState(), nil
 }
 
 // Secret is a secret of a group with what it is called.
@@ -349,4 +349,11 @@ func (m *MemoryStore) SetRecord(scope Scope, name string, record []byte) {
 	} else {
 		m.scopes[scope].records[name] = append([]byte{}, record...)
 	}
+}
+
+// Busy runs f while the group's turn is taken.
+func (g *Group) Busy(f func()) {
+	<-g.turn
+	defer g.unlock()
+	f()
 }

@@ -80,7 +80,7 @@ func (c *Client) ProposeToJoin(ctx context.Context, groupInfo, keyPackage, authe
 		return nil, mlserr.New(mlserr.KeyPackageMismatch, "K1")
 	}
 	var identityID []byte
-	err = c.view(func(st *clientState) error {
+	err = c.view(ctx, func(st *clientState) error {
 		own := st.keyPackages[string(kp.Ref(s))]
 		if own == nil {
 			return mlserr.New(mlserr.InvalidArgument, "not a key package of this client")

@@ -63,7 +63,7 @@ func (x *target) reset(t testing.TB) {
 	x.store = x.party.store.Clone()
 	x.client = x.party.client.ClientSnapshot()
 	if x.party.group != nil {
-		x.group = x.party.group.Snapshot()
+		x.group = x.party.group.LiveState()
 	}
 }
 
@@ -76,7 +76,7 @@ func (x *target) unchanged(t testing.TB) {
 	if !bytes.Equal(x.party.client.ClientSnapshot(), x.client) {
 		t.Fatalf("the client of %s has changed in memory", x.name)
 	}
-	if x.party.group != nil && !bytes.Equal(x.party.group.Snapshot(), x.group) {
+	if x.party.group != nil && !bytes.Equal(x.party.group.LiveState(), x.group) {
 		t.Fatalf("the group of %s has changed in memory", x.name)
 	}
 }

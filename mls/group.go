@@ -17,12 +17,14 @@ import (
 type Group struct {
 	client *Client
 	id     []byte
+	scope  Scope
 	turn   chan struct{} // holds one token: a lock that a context can leave
 	live   *live         // nil: to be loaded
+	heard  revisionMark
 }
 
 func newGroup(c *Client, id []byte) *Group {
-	g := &Group{client: c, id: bytes.Clone(id), turn: make(chan struct{}, 1)}
+	g := &Group{client: c, id: bytes.Clone(id), scope: GroupScope(id), turn: make(chan struct{}, 1)}
 	g.turn <- struct{}{}
 	return g
 }
@@ -151,7 +153,7 @@ func (c *Client) firstEpoch(ctx context.Context, identity *Identity, id []byte, 
 // set, of one that was reinitialized to that id (RFC 9420, Section 11.2), and of
 // no other (W5, S11); the inbox stays. more is put into the same batch.
 func (c *Client) adopt(ctx context.Context, id []byte, s *state, succeeds bool, more func(change *clientChange)) (*Group, error) {
-	g, err := c.handle(id)
+	g, err := c.handle(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -198,14 +200,14 @@ func (g *Group) Info(ctx context.Context) (info Info, err error) {
 	return info, err
 }
 
-// view runs f on the group's state under its lock, and changes nothing. Code:
-// GROUP_NOT_FOUND.
+// view runs f on the group's state in the group's turn, and changes nothing.
+// Code: GROUP_NOT_FOUND.
 func (g *Group) view(ctx context.Context, f func(s *state) error) error {
-	return g.transact(ctx, func(l *live) (*outcome, error) {
+	return g.look(ctx, func(l *live) error {
 		if err := l.exists(); err != nil {
-			return nil, err
+			return err
 		}
-		return nil, f(l.state)
+		return f(l.state)
 	})
 }
 
@@ -254,14 +256,14 @@ func (g *Group) Proposals(ctx context.Context) (list []ProposalInfo, err error) 
 // Inbox lists received application data that was not acknowledged, oldest first.
 func (g *Group) Inbox(ctx context.Context) (list []InboxEntry, err error) {
 	defer atOp(&err, "group.inbox")
-	err = g.transact(ctx, func(l *live) (*outcome, error) {
+	err = g.look(ctx, func(l *live) error {
 		if err := l.exists(); err != nil {
-			return nil, err
+			return err
 		}
 		for _, id := range l.inboxIDs() {
 			list = append(list, *l.inbox[id])
 		}
-		return nil, nil
+		return nil
 	})
 	return list, err
 }

@@ -50,7 +50,7 @@ func (c *Client) JoinExternal(ctx context.Context, identityID, groupInfo []byte,
 		return nil, nil, err
 	}
 	id := info.GroupContext.GroupID
-	if g, err = c.handle(id); err != nil {
+	if g, err = c.handle(ctx, id); err != nil {
 		return nil, nil, err
 	}
 	err = g.transact(ctx, func(l *live) (*outcome, error) {

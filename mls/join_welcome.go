@@ -53,6 +53,13 @@ func (c *Client) JoinGroup(ctx context.Context, welcome []byte, opts JoinOptions
 		ref := string(entry.NewMember)
 		change.delete = append(change.delete, recordKeyPackage+hexName([]byte(ref)))
 		change.dropped = append(change.dropped, named(own.initName)...)
+		free := change.condition
+		change.condition = func(s *clientState) error {
+			if s.keyPackages[ref] == nil { // another join was faster (K7)
+				return mlserr.New(mlserr.NoMatchingKeyPackage, "W1")
+			}
+			return free(s)
+		}
 		inner := change.apply
 		change.apply = func(s *clientState) {
 			inner(s)
@@ -78,10 +85,10 @@ func (c *Client) findKeyPackage(ctx context.Context, w *message.Welcome) (own *o
 		}
 		return mlserr.New(mlserr.NoMatchingKeyPackage, "W1")
 	}
-	if err = c.view(find); mlserr.CodeOf(err) == mlserr.NoMatchingKeyPackage {
+	if err = c.view(ctx, find); mlserr.CodeOf(err) == mlserr.NoMatchingKeyPackage {
 		// Another instance over the same store may have made it.
 		if err = c.reload(ctx); err == nil {
-			err = c.view(find)
+			err = c.view(ctx, find)
 		}
 	}
 	return own, entry, err

@@ -111,7 +111,7 @@ func (p *party) unchanged() func(t testing.TB, what string) {
 	var group []byte
 	if p.group != nil {
 		p.info() // loads it
-		group = p.group.Snapshot()
+		group = p.group.LiveState()
 	}
 	return func(t testing.TB, what string) {
 		t.Helper()
@@ -121,7 +121,7 @@ func (p *party) unchanged() func(t testing.TB, what string) {
 		if !bytes.Equal(p.client.ClientSnapshot(), client) {
 			t.Fatalf("%s: the client of %s has changed in memory", what, p.name)
 		}
-		if p.group != nil && !bytes.Equal(p.group.Snapshot(), group) {
+		if p.group != nil && !bytes.Equal(p.group.LiveState(), group) {
 			t.Fatalf("%s: the group of %s has changed in memory", what, p.name)
 		}
 	}

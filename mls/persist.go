@@ -210,7 +210,7 @@ func (c *Client) loadClientState(ctx context.Context, records Records) (*clientS
 // change turns an outcome into what the store has to do to the group's scope.
 // Its cost is that of what changed.
 func (g *Group) change(l *live, out *outcome) Change {
-	c := Change{Scope: GroupScope(g.id), Base: l.rev, Put: Records{}}
+	c := Change{Scope: g.scope, Base: l.rev, Put: Records{}}
 	if out.forget {
 		c.DeleteAll = true
 		return c
@@ -543,20 +543,37 @@ func (g *Group) load(ctx context.Context) (*live, error) {
 	if g.client.isClosed() {
 		return nil, mlserr.New(mlserr.Closed, "")
 	}
+	g.dropOutdated()
 	if g.live != nil {
 		return g.live, nil
 	}
-	records, rev, err := g.client.store.Load(ctx, GroupScope(g.id))
-	if err != nil {
-		return nil, storeError(err)
-	}
-	l, err := g.client.loadGroup(ctx, g.id, records)
+	g.heard.forget()
+	l, err := g.client.readGroup(ctx, g.id, g.scope)
 	if err != nil {
 		return nil, err
 	}
-	l.rev = rev
 	g.live = l
 	return l, nil
+}
+
+// readGroup reads a group from the store. Another instance may delete keys that
+// the records name while they are being read: then they are not what is stored
+// any more, and it reads again.
+func (c *Client) readGroup(ctx context.Context, id []byte, scope Scope) (*live, error) {
+	for try := 1; ; try++ {
+		records, rev, err := c.store.Load(ctx, scope)
+		if err != nil {
+			return nil, storeError(err)
+		}
+		l, err := c.loadGroup(ctx, id, records)
+		if err == nil {
+			l.rev = rev
+			return l, nil
+		}
+		if try == tries || !c.differs(ctx, scope, rev) {
+			return nil, err
+		}
+	}
 }
 
 func (c *Client) isClosed() bool {
@@ -568,11 +585,7 @@ func (c *Client) isClosed() bool {
 // peek reads the state of another group, as it is stored, without its lock.
 // Code: GROUP_NOT_FOUND.
 func (c *Client) peek(ctx context.Context, id []byte) (*state, error) {
-	records, _, err := c.store.Load(ctx, GroupScope(id))
-	if err != nil {
-		return nil, storeError(err)
-	}
-	l, err := c.loadGroup(ctx, id, records)
+	l, err := c.readGroup(ctx, id, GroupScope(id))
 	if err != nil {
 		return nil, err
 	}

@@ -240,7 +240,7 @@ func (p *party) checkStored() {
 	if err != nil {
 		p.t.Fatalf("%s: %v", p.name, err)
 	}
-	if !bytes.Equal(stored, p.group.Snapshot()) {
+	if !bytes.Equal(stored, p.group.LiveState()) {
 		p.t.Fatalf("%s: what is stored is not what is in memory", p.name)
 	}
 }

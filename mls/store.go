@@ -25,7 +25,9 @@ type Scope string
 const ClientScope Scope = "client"
 
 // GroupScope returns the scope of a group's records.
-func GroupScope(groupID []byte) Scope { return Scope("group/" + string(groupID)) }
+func GroupScope(groupID []byte) Scope { return Scope(groupScopePrefix + string(groupID)) }
+
+const groupScopePrefix = "group/"
 
 // Rev counts the batches that changed a scope. 0 means that nothing is stored.
 type Rev uint64
@@ -47,6 +49,22 @@ type Store interface {
 	// is STALE. Afterwards the revision of each scope is Base+1. Commit must
 	// not keep the slices of b after it returned.
 	Commit(ctx context.Context, b Batch) error
+}
+
+// Locker may be implemented by a Store that several instances use at once, as
+// the tabs of a browser do. A Client then holds the lock of a group's scope for
+// the whole of each step that may change the group, and that of its own scope
+// for what changes that; a step that fails on a copy that another instance made
+// old is run again on what is stored. Without it, instances race: Commit still
+// lets one win, and STALE makes the other look again.
+type Locker interface {
+	// Lock waits until no other instance holds the scope, and holds it until
+	// unlock, which is called once. A scope may be held that nothing is stored
+	// in. An error means that it is not held; it ends with ctx.
+	Lock(ctx context.Context, scope Scope) (unlock func(), err error)
+	// Revision returns the stored revision of a scope, 0 when it was never
+	// written. It is cheap next to Load, and needs no lock.
+	Revision(ctx context.Context, scope Scope) (Rev, error)
 }
 
 // Batch is one atomic change of the store.
@@ -73,6 +91,13 @@ type Change struct {
 type MemoryStore struct {
 	mu     sync.Mutex
 	scopes map[Scope]*memoryScope
+	locks  map[Scope]*memoryLock
+}
+
+// memoryLock is the lock of a scope: a token that a context can stop waiting for.
+type memoryLock struct {
+	token  chan struct{}
+	unlock func()
 }
 
 type memoryScope struct {
@@ -82,7 +107,7 @@ type memoryScope struct {
 
 // NewMemoryStore returns an empty MemoryStore.
 func NewMemoryStore() *MemoryStore {
-	return &MemoryStore{scopes: make(map[Scope]*memoryScope)}
+	return &MemoryStore{scopes: make(map[Scope]*memoryScope), locks: make(map[Scope]*memoryLock)}
 }
 
 // Load implements Store.
@@ -140,8 +165,45 @@ func (m *MemoryStore) Commit(ctx context.Context, b Batch) error {
 	return nil
 }
 
-// Clone returns a copy of the store as it is now: what a backup, or a crash at
-// this moment, would leave.
+// Lock implements Locker. Code: CANCELLED.
+func (m *MemoryStore) Lock(ctx context.Context, scope Scope) (unlock func(), err error) {
+	m.mu.Lock()
+	l := m.locks[scope]
+	if l == nil {
+		token := make(chan struct{}, 1)
+		token <- struct{}{}
+		l = &memoryLock{token: token, unlock: func() { token <- struct{}{} }}
+		m.locks[scope] = l
+	}
+	m.mu.Unlock()
+	select {
+	case <-l.token:
+		return l.unlock, nil
+	default:
+	}
+	select {
+	case <-l.token:
+		return l.unlock, nil
+	case <-ctx.Done():
+		return nil, mlserr.Wrap(mlserr.Cancelled, "lock", ctx.Err())
+	}
+}
+
+// Revision implements Locker. Code: CANCELLED.
+func (m *MemoryStore) Revision(ctx context.Context, scope Scope) (Rev, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, mlserr.Wrap(mlserr.Cancelled, "revision", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.scopes[scope]; s != nil {
+		return s.rev, nil
+	}
+	return 0, nil
+}
+
+// Clone returns a copy of the store as it is now, with no lock held: what a
+// backup, or a crash at this moment, would leave.
 func (m *MemoryStore) Clone() *MemoryStore {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -179,7 +241,8 @@ const (
 	FaultAfter
 )
 
-// FaultyStore wraps a Store and fails on demand, for tests.
+// FaultyStore wraps a Store and fails on demand, for tests. It is a Locker where
+// the Store is one.
 type FaultyStore struct {
 	Store
 	// Decide is asked before every Commit with its number, from 1.
@@ -216,4 +279,21 @@ func (f *FaultyStore) Commits() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.n
+}
+
+// Lock implements Locker. Where the Store is none, it locks nothing.
+func (f *FaultyStore) Lock(ctx context.Context, scope Scope) (unlock func(), err error) {
+	if locker, ok := f.Store.(Locker); ok {
+		return locker.Lock(ctx, scope)
+	}
+	return func() {}, nil
+}
+
+// Revision implements Locker.
+func (f *FaultyStore) Revision(ctx context.Context, scope Scope) (Rev, error) {
+	if locker, ok := f.Store.(Locker); ok {
+		return locker.Revision(ctx, scope)
+	}
+	_, rev, err := f.Store.Load(ctx, scope)
+	return rev, err
 }

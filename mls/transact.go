@@ -45,27 +45,50 @@ type ratchetDraft struct {
 	draft *schedule.Draft
 }
 
+// tries is how often a step is run, or a change of the client's scope made, while
+// other instances are faster.
+const tries = 4
+
 // transact is the only place where the state of a group is stored and swapped.
-// It takes the group's lock, runs step on the loaded state, turns the outcome
-// into one Batch, commits it, and only then makes the outcome the state. An
-// error in step leaves the stored and the live state as they were (C14). When the
-// store fails, what it did is unknown: the group is dropped from memory and
-// loads again. When another writer was faster, the step is run again on what
-// that writer left.
+// It takes the group's turn and its lock, runs step on the loaded state, turns
+// the outcome into one Batch, commits it, and only then makes the outcome the
+// state. An error in step leaves the stored and the live state as they were
+// (C14). When the store fails, what it did is unknown: the group is dropped from
+// memory and loads again. When another instance has written meanwhile, the step
+// is run again on what that left, also where the step failed or found nothing to
+// do: it did so on what is old. A step may so be run more than once, and has no
+// effect but its outcome.
 func (g *Group) transact(ctx context.Context, step func(l *live) (*outcome, error)) error {
 	if err := g.lock(ctx); err != nil {
 		return err
 	}
 	defer g.unlock()
-	const tries = 4
+	unlock, err := g.client.lockScope(ctx, g.scope)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	clientLocked := false
 	for try := 1; ; try++ {
 		l, err := g.load(ctx)
 		if err != nil {
 			return err
 		}
+		rev := l.rev
 		out, err := step(l)
 		if err != nil || out == nil {
+			if try < tries && g.refresh(ctx, rev) {
+				continue
+			}
 			return err
+		}
+		if out.client != nil && !clientLocked {
+			unlock, err := g.client.lockScope(ctx, ClientScope)
+			if err != nil {
+				return err
+			}
+			defer unlock()
+			clientLocked = true
 		}
 		g.expire(l, out)
 		err = g.store(ctx, l, out)
@@ -74,12 +97,35 @@ func (g *Group) transact(ctx context.Context, step func(l *live) (*outcome, erro
 		}
 		g.drop()
 		if !errors.Is(err, mlserr.Stale) {
+			// A condition on the client's scope may have failed on what is old.
+			if try < tries && mlserr.CodeOf(err).Info().Class == mlserr.ClassState && g.client.refresh(ctx) {
+				continue
+			}
 			return storeError(err)
 		}
 		if try == tries {
 			return err
 		}
 		if err := g.client.reload(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// look runs f on what is loaded of the group, in the group's turn. It takes no
+// lock, for a store loads a scope as a whole; where f fails on a copy that
+// another instance made old, it is run again.
+func (g *Group) look(ctx context.Context, f func(l *live) error) error {
+	if err := g.lock(ctx); err != nil {
+		return err
+	}
+	defer g.unlock()
+	for try := 1; ; try++ {
+		l, err := g.load(ctx)
+		if err != nil {
+			return err
+		}
+		if err = f(l); err == nil || try == tries || !g.refresh(ctx, l.rev) {
 			return err
 		}
 	}

@@ -108,9 +108,25 @@ func TestTwoWriters(t *testing.T) {
 // TestManyGoroutines: any number of goroutines over two clients of one store
 // send and receive at once. Every message arrives once.
 func TestManyGoroutines(t *testing.T) {
+	t.Run("with locks", func(t *testing.T) {
+		testManyGoroutines(t, func(p *party) *party { return p.second() }, func(err error) bool { return false })
+	})
+	t.Run("without locks", func(t *testing.T) {
+		// Two of them may be faster by turns, many times in a row.
+		testManyGoroutines(t, func(p *party) *party {
+			q := p.second()
+			q.client.Close()
+			q.client = openWith(t, raceStore{p.store}, nil)
+			q.group = must(q.client.Group(ctx, p.group.ID()))
+			return q
+		}, func(err error) bool { return errors.Is(err, mlserr.Stale) })
+	})
+}
+
+func testManyGoroutines(t *testing.T, tab func(*party) *party, again func(error) bool) {
 	all := crew(t, x25519, "alice", "bob")
 	alice, bob := all[0], all[1]
-	tabs := []*party{alice, alice.second()}
+	tabs := []*party{tab(alice), tab(alice)}
 	var mu sync.Mutex
 	var sent [][]byte
 	var wg sync.WaitGroup
@@ -119,7 +135,7 @@ func TestManyGoroutines(t *testing.T) {
 			wg.Go(func() {
 				for j := range 5 {
 					b, err := tab.group.Send(ctx, []byte(fmt.Sprint(i, j)), mls.SendOptions{})
-					for errors.Is(err, mlserr.Stale) { // both tabs at once, many times in a row
+					for again(err) {
 						b, err = tab.group.Send(ctx, []byte(fmt.Sprint(i, j)), mls.SendOptions{})
 					}
 					if err != nil {
@@ -134,13 +150,13 @@ func TestManyGoroutines(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	readers := []*party{bob, bob.second()}
+	readers := []*party{tab(bob), tab(bob)}
 	opened := make([]int, len(sent))
 	for _, reader := range readers {
 		wg.Go(func() {
 			for i, b := range sent {
 				_, err := reader.group.Receive(ctx, b)
-				for errors.Is(err, mlserr.Stale) {
+				for again(err) {
 					_, err = reader.group.Receive(ctx, b)
 				}
 				switch {
