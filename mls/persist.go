@@ -3,6 +3,7 @@ package mls
 import (
 	"bytes"
 	"context"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,11 +44,12 @@ const (
 	recordSent     = "sent/"     // block number
 )
 
+const hexDigits = "0123456789abcdef"
+
 func hexName(b []byte) string {
-	const digits = "0123456789abcdef"
 	out := make([]byte, 0, 2*len(b))
 	for _, c := range b {
-		out = append(out, digits[c>>4], digits[c&15])
+		out = append(out, hexDigits[c>>4], hexDigits[c&15])
 	}
 	return string(out)
 }
@@ -58,13 +60,26 @@ func unhexName(s string) ([]byte, bool) {
 	}
 	out := make([]byte, len(s)/2)
 	for i := range out {
-		v, err := strconv.ParseUint(s[2*i:2*i+2], 16, 8)
-		if err != nil {
-			return nil, false
+		for _, c := range []byte(s[2*i : 2*i+2]) {
+			digit := strings.IndexByte(hexDigits, c)
+			if digit < 0 {
+				return nil, false
+			}
+			out[i] = out[i]<<4 | byte(digit)
 		}
-		out[i] = byte(v)
 	}
 	return out, true
+}
+
+// parseNumber reads what strconv.FormatUint writes in decimal, and nothing else.
+func parseNumber(s string) (n uint64, ok bool) {
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' || n > (math.MaxUint64-uint64(c-'0'))/10 {
+			return 0, false
+		}
+		n = 10*n + uint64(c-'0')
+	}
+	return n, s != "" && (s[0] != '0' || s == "0")
 }
 
 func corrupt(name string, err error) error {
@@ -905,9 +920,9 @@ func (l *live) loadLedger(records Records) error {
 	for name, b := range records {
 		switch {
 		case strings.HasPrefix(name, recordInbox):
-			id, err := strconv.ParseUint(name[len(recordInbox):], 10, 64)
-			if err != nil {
-				return corrupt(name, err)
+			id, ok := parseNumber(name[len(recordInbox):])
+			if !ok {
+				return corrupt(name, nil)
 			}
 			ev, err := l.loadInboxEvent(name, b)
 			if err != nil {
@@ -916,9 +931,9 @@ func (l *live) loadLedger(records Records) error {
 			ev.InboxID = id
 			l.inbox[id] = &InboxEntry{ID: id, Event: ev}
 		case strings.HasPrefix(name, recordSent):
-			number, err := strconv.ParseUint(name[len(recordSent):], 10, 64)
-			if err != nil || len(b)%digestSize != 0 {
-				return corrupt(name, err)
+			number, ok := parseNumber(name[len(recordSent):])
+			if !ok || len(b)%digestSize != 0 {
+				return corrupt(name, nil)
 			}
 			l.sent.blocks = append(l.sent.blocks, &sentBlock{number: number, digests: b})
 		}

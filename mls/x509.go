@@ -3,9 +3,6 @@ package mls
 import (
 	"bytes"
 
-	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
-
 	"webmls/mls/message"
 	"webmls/mls/mlserr"
 )
@@ -32,21 +29,71 @@ func checkCertificateKey(leaf *message.LeafNode) error {
 }
 
 // certificateKey returns the subjectPublicKey of a certificate (RFC 5280,
-// Section 4.1). For Ed25519, Ed448 and uncompressed ECDSA points its bits are
-// the SignaturePublicKey (RFC 9420, Section 5.1.1).
+// Section 4.1), a part of der. For Ed25519, Ed448 and uncompressed ECDSA points
+// its bits are the SignaturePublicKey (RFC 9420, Section 5.1.1).
 func certificateKey(der []byte) (key []byte, ok bool) {
-	in := cryptobyte.String(der)
-	var certificate, tbs, spki cryptobyte.String
-	ok = in.ReadASN1(&certificate, asn1.SEQUENCE) && in.Empty() &&
-		certificate.ReadASN1(&tbs, asn1.SEQUENCE) &&
-		tbs.SkipOptionalASN1(asn1.Tag(0).Constructed().ContextSpecific()) && // version
-		tbs.SkipASN1(asn1.INTEGER) && // serialNumber
-		tbs.SkipASN1(asn1.SEQUENCE) && // signature
-		tbs.SkipASN1(asn1.SEQUENCE) && // issuer
-		tbs.SkipASN1(asn1.SEQUENCE) && // validity
-		tbs.SkipASN1(asn1.SEQUENCE) && // subject
-		tbs.ReadASN1(&spki, asn1.SEQUENCE) &&
-		spki.SkipASN1(asn1.SEQUENCE) && // algorithm
-		spki.ReadASN1BitStringAsBytes(&key) && spki.Empty()
-	return key, ok
+	in := derReader{rest: der, ok: true}
+	certificate := in.enter(derSequence)
+	tbs := certificate.enter(derSequence)
+	if len(tbs.rest) != 0 && tbs.rest[0] == derVersion {
+		tbs.enter(derVersion)
+	}
+	tbs.enter(derInteger)  // serialNumber
+	tbs.enter(derSequence) // signature
+	tbs.enter(derSequence) // issuer
+	tbs.enter(derSequence) // validity
+	tbs.enter(derSequence) // subject
+	spki := tbs.enter(derSequence)
+	spki.enter(derSequence) // algorithm
+	bits := spki.enter(derBitString)
+	// Whole bytes: none of the last one's bits are unused.
+	if !bits.ok || len(bits.rest) == 0 || bits.rest[0] != 0 || len(spki.rest) != 0 || len(in.rest) != 0 {
+		return nil, false
+	}
+	return bits.rest[1:], true
+}
+
+// The tags of what certificateKey walks over.
+const (
+	derInteger   = 0x02
+	derBitString = 0x03
+	derSequence  = 0x30
+	derVersion   = 0xa0 // [0] EXPLICIT
+)
+
+// derReader reads DER elements one after the other. Once something does not
+// parse it yields nothing more. (golang.org/x/crypto/cryptobyte does it too, and
+// links encoding/asn1, math/big and reflect.)
+type derReader struct {
+	rest []byte
+	ok   bool
+}
+
+// enter splits off the next element, which must have the tag, a definite
+// length in its shortest form and all its content, and reads what is in it.
+func (r *derReader) enter(tag byte) derReader {
+	ok := r.ok && len(r.rest) >= 2 && r.rest[0] == tag
+	r.ok = false
+	if !ok {
+		return derReader{}
+	}
+	n, rest := uint64(r.rest[1]), r.rest[2:]
+	if size := int(n) - 0x80; size >= 0 {
+		if size < 1 || size > 4 || len(rest) < size {
+			return derReader{}
+		}
+		n = 0
+		for _, b := range rest[:size] {
+			n = n<<8 | uint64(b)
+		}
+		if n < 0x80 || n>>(8*(size-1)) == 0 {
+			return derReader{}
+		}
+		rest = rest[size:]
+	}
+	if uint64(len(rest)) < n {
+		return derReader{}
+	}
+	r.rest, r.ok = rest[n:], true
+	return derReader{rest: rest[:n], ok: true}
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"syscall/js"
 
 	"webmls/mls"
@@ -49,7 +48,15 @@ func (s hostStore) Commit(ctx context.Context, b mls.Batch) error {
 	return err
 }
 
-func scopeValue(scope mls.Scope) string { return hex.EncodeToString([]byte(scope)) }
+// scopeValue is encoding/hex, which links package fmt.
+func scopeValue(scope mls.Scope) string {
+	const digits = "0123456789abcdef"
+	out := make([]byte, 0, 2*len(scope))
+	for i := range len(scope) {
+		out = append(out, digits[scope[i]>>4], digits[scope[i]&15])
+	}
+	return string(out)
+}
 
 func textsValue(texts []string) []any {
 	values := make([]any, len(texts))
