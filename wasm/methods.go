@@ -35,6 +35,11 @@ var methods = map[string]method{
 		b := in.bytes("message")
 		return func() (any, error) { return as(headerValue)(message.PeekHeader(b)) }
 	}),
+	"argon2id": alone(func(in *args) func() (any, error) {
+		password, salt := in.bytes("password"), in.bytes("salt")
+		passes, memory := in.number("passes"), in.number("memory")
+		return func() (any, error) { return as(bytesValue)(stretch(password, salt, passes, memory)) }
+	}),
 
 	"createIdentity": ofClient(func(in *args) clientStep {
 		suite, credential := suiteOr(in.optionalNumber("suite")), in.credential("credential")

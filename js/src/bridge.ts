@@ -17,6 +17,8 @@ export interface ProgramMethods {
   open(args: { store: HostStore; authenticator: HostAuthenticator }): number;
   close(args: { client: number }): void;
   peek(args: { message: Uint8Array }): HeaderValue;
+  /** Argon2id (RFC 9106) with one lane and 32 bytes of output; memory in KiB. It occupies the thread until it is done. */
+  argon2id(args: { password: Uint8Array; salt: Uint8Array; passes: number; memory: number }): Bytes;
 }
 
 /** Methods of an open client. Their arguments hold its number beside what stands here. */

@@ -72,12 +72,17 @@ export type ErrorCode =
   | "CLOSED"
   | "IDENTITY_NOT_FOUND"
   | "AUTHENTICATOR_FAILED"
+  | "DATABASE_LOCKED"
+  | "UNLOCK_FAILED"
+  | "LOCK_UNSUPPORTED"
   | "STORE_FAILED"
   | "STORE_QUOTA"
   | "STORE_BLOCKED"
   | "STORE_UNAVAILABLE"
+  | "STORE_DELETED"
   | "STALE"
   | "STATE_CORRUPT"
+  | "STATE_TAMPERED"
   | "STATE_VERSION"
   | "KEY_NOT_FOUND"
   | "CANCELLED"
@@ -173,11 +178,16 @@ const made = {
   INVALID_ARGUMENT: ["StateError", "", "an argument is not valid"],
   CLOSED: ["StateError", "", "the client is closed"],
   AUTHENTICATOR_FAILED: ["StateError", "5.3.1", "the application's authenticator failed; nothing was accepted or changed"],
+  DATABASE_LOCKED: ["StateError", "", "the database has a lock, and what opens it was not given"],
+  UNLOCK_FAILED: ["StateError", "", "what was given does not open the lock of the database"],
+  LOCK_UNSUPPORTED: ["UnsupportedError", "", "this browser or authenticator cannot lock a database in this way"],
   STORE_FAILED: ["StorageError", "", "the store failed; the group was dropped from memory and loads again"],
   STORE_QUOTA: ["StorageError", "", "the storage is full"],
   STORE_BLOCKED: ["StorageError", "", "another tab holds an older version of the database open"],
   STORE_UNAVAILABLE: ["StorageError", "", "there is no storage here, or it may not be used"],
+  STORE_DELETED: ["StorageError", "", "the database was deleted while it was open"],
   STALE: ["StorageError", "", "another writer was faster; the group loads again"],
+  STATE_TAMPERED: ["StorageError", "", "a stored record was altered, exchanged, removed or rolled back"],
   STATE_VERSION: ["StorageError", "", "the stored state has a format of another version"],
   KEY_NOT_FOUND: ["StorageError", "", "a private key is not in the key store"],
   INSTANCE_FAILED: ["InternalError", "", "the WebAssembly instance could not be started"],

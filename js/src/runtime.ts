@@ -2,7 +2,7 @@
  * The WebAssembly program: loads it, runs it, and is its host. It lives where
  * the program runs: in the worker, or in the page with `thread: "current"`.
  */
-import type { Args, CallMethod, Description, HostAuthenticator, HostKeys, Result } from "./bridge.js";
+import type { Args, Bytes, CallMethod, Description, HostAuthenticator, HostKeys, Result } from "./bridge.js";
 import { version } from "./bridge.js";
 import { describe, errorOf, failure, type ErrorValue, type MLSError } from "./errors.js";
 import { openKeys } from "./host/keys.js";
@@ -96,7 +96,7 @@ export class Runtime {
 
   /** Opens a client of a database and returns its number. Codes: those of storage. */
   async open(database: string, authenticator: HostAuthenticator): Promise<number> {
-    const store = await DatabaseStore.open(database);
+    const store = await DatabaseStore.open(database, { argon2id: (...params) => this.#argon2id(...params) });
     try {
       const client = (await this.#call("open", { store, authenticator })) as number;
       this.#stores.set(client, store);
@@ -131,6 +131,10 @@ export class Runtime {
   stop(): void {
     this.#stopped = true;
     if (!this.#death) this.#program.stop();
+  }
+
+  #argon2id(password: Bytes, salt: Bytes, passes: number, memory: number): Promise<Bytes> {
+    return this.#call("argon2id", { password, salt, passes, memory }) as Promise<Bytes>;
   }
 
   async #call(method: string, args: object): Promise<unknown> {

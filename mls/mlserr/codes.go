@@ -84,14 +84,19 @@ const (
 	Closed           Code = "CLOSED"
 	IdentityNotFound Code = "IDENTITY_NOT_FOUND"
 	Authenticator    Code = "AUTHENTICATOR_FAILED"
+	DatabaseLocked   Code = "DATABASE_LOCKED"
+	UnlockFailed     Code = "UNLOCK_FAILED"
+	LockUnsupported  Code = "LOCK_UNSUPPORTED"
 
 	// Storage and faults.
 	StoreFailed      Code = "STORE_FAILED"
 	StoreQuota       Code = "STORE_QUOTA"
 	StoreBlocked     Code = "STORE_BLOCKED"
 	StoreUnavailable Code = "STORE_UNAVAILABLE"
+	StoreDeleted     Code = "STORE_DELETED"
 	Stale            Code = "STALE"
 	StateCorrupt     Code = "STATE_CORRUPT"
+	StateTampered    Code = "STATE_TAMPERED"
 	StateVersion     Code = "STATE_VERSION"
 	KeyNotFound      Code = "KEY_NOT_FOUND"
 	Cancelled        Code = "CANCELLED"
@@ -175,13 +180,18 @@ var table = []Info{
 	{Closed, ClassState, "", "the client is closed"},
 	{IdentityNotFound, ClassState, "", "no such identity is held here"},
 	{Authenticator, ClassState, "5.3.1", "the application's authenticator failed; nothing was accepted or changed"},
+	{DatabaseLocked, ClassState, "", "the database has a lock, and what opens it was not given"},
+	{UnlockFailed, ClassState, "", "what was given does not open the lock of the database"},
+	{LockUnsupported, ClassUnsupported, "", "this browser or authenticator cannot lock a database in this way"},
 
 	{StoreFailed, ClassStorage, "", "the store failed; the group was dropped from memory and loads again"},
 	{StoreQuota, ClassStorage, "", "the storage is full"},
 	{StoreBlocked, ClassStorage, "", "another tab holds an older version of the database open"},
 	{StoreUnavailable, ClassStorage, "", "there is no storage here, or it may not be used"},
+	{StoreDeleted, ClassStorage, "", "the database was deleted while it was open"},
 	{Stale, ClassStorage, "", "another writer was faster; the group loads again"},
 	{StateCorrupt, ClassStorage, "", "a stored record does not decode"},
+	{StateTampered, ClassStorage, "", "a stored record was altered, exchanged, removed or rolled back"},
 	{StateVersion, ClassStorage, "", "the stored state has a format of another version"},
 	{KeyNotFound, ClassStorage, "", "a private key is not in the key store"},
 	{Cancelled, ClassStorage, "", "the operation was cancelled"},

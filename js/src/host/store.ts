@@ -1,160 +1,601 @@
 /**
- * Storage: the program's records in IndexedDB.
+ * Storage: the program's records in IndexedDB, sealed (seal.ts).
  *
- * A batch is one readwrite transaction with strict durability; the revision
- * that it rests on is compared inside of it, and nothing else is awaited in it.
+ * A batch is one readwrite transaction with strict durability. All of it is
+ * sealed before the transaction opens; inside of it the revisions that the batch
+ * rests on are compared, and nothing foreign is awaited. Writers of different
+ * scopes meet at the root alone: who finds another root than the one that was
+ * sealed for seals the root again, and nothing else.
  */
-import type { HostStore, StoredChange, StoredScope } from "../bridge.js";
-import { MLSError, describe, failure } from "../errors.js";
+import type { Bytes, HostStore, StoredChange, StoredScope } from "../bridge.js";
+import { failure, type MLSError } from "../errors.js";
+import { completion, Database, stores } from "./database.js";
 import { ScopeLocks } from "./locks.js";
+import * as sealing from "./seal.js";
+import { format, tampered, type DataKeys, type Sealed, type Sum, type WrappedKey } from "./seal.js";
+import { lockKeys, readLock, unlockKeys, type Argon2id, type LockRow, type Secret } from "./unlock.js";
 
-/** The version of the object stores. */
-const schema = 2;
+/** How a store is opened, and whom it tells what. */
+export interface StoreOptions {
+  /** What opens the lock of the database, or makes the lock of a new one. */
+  secret?: Secret | undefined;
+  argon2id: Argon2id;
+  /** Is called after a commit with the new revisions. */
+  committed?(revisions: { scope: string; revision: number }[]): void;
+  /** Is called when the database was deleted. */
+  lost?(error: MLSError): void;
+}
 
-/** The form of what is in them; kept in `meta` under "format". */
-const format = 1;
+/** The root as it is stored, under "root" in `meta`. `keys` says which keys sealed it, and with it everything. */
+interface RootRow extends Sealed {
+  keys: Bytes;
+}
 
-/** Records by [scope, name], revisions by scope, private keys by name, and what the database itself is. */
-const stores = { records: "records", revisions: "revisions", keys: "keys", meta: "meta" } as const;
+/** The root in memory. */
+interface Root {
+  row: RootRow;
+  sum: Sum;
+}
 
-/**
- * A database of IndexedDB. A connection that the browser closes, or that gives
- * way to a deletion or an upgrade, is opened again at the next call.
- */
+/** A sealed value as the sums know it. */
+interface Known {
+  nonce: Bytes;
+  term: Bytes;
+}
+
+/** A head as the root's sum knows it. */
+interface KnownHead extends Known {
+  revision: number;
+}
+
+/** All heads, in step with a root. */
+interface View {
+  root: Root;
+  heads: Map<string, KnownHead>;
+}
+
+/** What is known of a scope that was loaded. */
+interface LoadedScope {
+  revision: number;
+  head: KnownHead | undefined;
+  sum: Sum;
+  records: Map<string, Known>;
+}
+
+/** A change, sealed. */
+interface SealedChange {
+  change: StoredChange;
+  loaded: LoadedScope;
+  rows: Sealed[];
+  records: Known[]; // those of rows
+  sum: Sum;
+  headRow: Sealed;
+  head: KnownHead;
+}
+
+/** A private key that no commit has kept yet: as it will be stored, if it is wrapped with these keys, and as it is used. */
+interface FreshKey {
+  keys: DataKeys;
+  stored: Promise<CryptoKey | WrappedKey>;
+  usable: Promise<CryptoKey>;
+}
+
+/** What a batch does to private keys. */
+interface KeyChanges {
+  put: Map<string, CryptoKey | WrappedKey>;
+  /** Those that must be stored already. */
+  stored: string[];
+  delete: string[];
+}
+
+const everything = Object.values(stores);
+
+/** The records and keys of a client, in a database of IndexedDB. */
 export class DatabaseStore implements HostStore {
-  readonly #name: string;
+  readonly #options: StoreOptions;
   readonly #locks: ScopeLocks;
-  /** Private keys that no commit has kept yet. */
-  readonly #fresh = new Map<string, CryptoKey>();
-  #database: Promise<IDBDatabase> | undefined;
-  #closed = false;
+  readonly #fresh = new Map<string, FreshKey>();
+  readonly #scopes = new Map<string, LoadedScope>();
+  #database!: Database;
+  #keys!: DataKeys;
+  #locked = false;
+  /** The newest root that was seen. */
+  #root!: Root;
+  #view!: View;
+  /** Commits seal the root one after the other. */
+  #turn: Promise<void> = Promise.resolve();
 
-  readonly wrapsKeys = false;
-
-  private constructor(name: string) {
-    this.#name = name;
+  private constructor(name: string, options: StoreOptions) {
+    this.#options = options;
     this.#locks = new ScopeLocks(name);
   }
 
-  /** Opens a database, and makes it when there is none. Codes: STORE_UNAVAILABLE, STORE_BLOCKED, STORE_QUOTA, STATE_VERSION, STORE_FAILED. */
-  static async open(name: string): Promise<DatabaseStore> {
-    const store = new DatabaseStore(name);
-    await store.#open();
+  /**
+   * Opens a database, and makes it when there is none. Codes: DATABASE_LOCKED,
+   * UNLOCK_FAILED, STORE_UNAVAILABLE, STORE_BLOCKED, STORE_QUOTA, STATE_VERSION,
+   * STATE_TAMPERED, STORE_FAILED.
+   */
+  static async open(name: string, options: StoreOptions): Promise<DatabaseStore> {
+    const store = new DatabaseStore(name, options);
+    store.#database = await Database.open(name, format, (error) => {
+      store.#locks.close();
+      options.lost?.(error);
+    });
+    try {
+      const row = await store.#lockRow();
+      store.#keys = await unlockKeys(row, options.secret, options.argon2id);
+      store.#locked = row.kind !== "none";
+      await store.#check();
+    } catch (error) {
+      store.close();
+      throw error;
+    }
     return store;
   }
 
   /** Closes the connection. What is under way finishes first; later calls fail with CLOSED. */
   close(): void {
-    this.#closed = true;
     this.#fresh.clear();
+    this.#scopes.clear();
     this.#locks.close();
-    this.#database?.then((database) => database.close()).catch(() => {});
-    this.#database = undefined;
+    this.#database.close();
+  }
+
+  /** Why nothing can be done with it any more, when that is so: CLOSED or STORE_DELETED. */
+  get end(): MLSError | undefined {
+    return this.#database.end;
+  }
+
+  get wrapsKeys(): boolean {
+    return this.#locked;
   }
 
   async load(scope: string): Promise<StoredScope> {
-    const transaction = await this.#begin("readonly", [stores.records, stores.revisions]);
-    const records = transaction.objectStore(stores.records);
-    const keys = records.getAllKeys(all(scope));
-    const values = records.getAll(all(scope));
-    const revision = transaction.objectStore(stores.revisions).get(scope);
-    await completion(transaction);
-    return {
-      revision: revision.result ?? 0,
-      names: keys.result.map((key) => (key as [string, string])[1]),
-      values: values.result,
-    };
+    for (;;) {
+      const keys = this.#keys;
+      const found = await this.#read(keys, scope);
+      if (found) return found;
+      if (keys === this.#keys) throw await this.#strangeKeys();
+      // The keys were exchanged meanwhile: read again what is under the new ones.
+    }
   }
 
   async revision(scope: string): Promise<number> {
-    const transaction = await this.#begin("readonly", [stores.revisions]);
-    const revision = transaction.objectStore(stores.revisions).get(scope);
+    const transaction = await this.#database.begin("readonly", [stores.heads]);
+    const request = transaction.objectStore(stores.heads).get(scope) as IDBRequest<Sealed | undefined>;
     await completion(transaction);
-    return revision.result ?? 0;
+    return request.result?.revision ?? 0;
   }
 
   lock(scope: string): Promise<() => void> {
-    if (this.#closed) return Promise.reject(failure("CLOSED", `database ${this.#name}`));
-    return this.#locks.lock(scope);
+    const end = this.end;
+    return end ? Promise.reject(end) : this.#locks.lock(scope);
   }
 
   adopt(name: string, key: CryptoKey): void {
-    this.#fresh.set(name, key);
+    const keys = this.#keys;
+    // An extractable key is so for this moment alone.
+    const stored = key.extractable ? sealing.wrap(keys, name, key) : Promise.resolve(key);
+    const usable = stored.then((form) => (form instanceof CryptoKey ? form : sealing.unwrap(keys, name, form, false)));
+    for (const promise of [stored, usable]) promise.catch(() => {}); // whoever needs it hears of it
+    this.#fresh.set(name, { keys, stored, usable });
   }
 
   async key(name: string): Promise<CryptoKey | undefined> {
     const fresh = this.#fresh.get(name);
-    if (fresh) return fresh;
-    const transaction = await this.#begin("readonly", [stores.keys]);
-    const request = transaction.objectStore(stores.keys).get(name);
+    if (fresh) return fresh.usable;
+    const keys = this.#keys;
+    const transaction = await this.#database.begin("readonly", [stores.keys, stores.meta]);
+    const request = transaction.objectStore(stores.keys).get(name) as IDBRequest<CryptoKey | WrappedKey | undefined>;
+    const root = transaction.objectStore(stores.meta).get("root") as IDBRequest<RootRow>;
     await completion(transaction);
-    return request.result;
+    const form = request.result;
+    if (form === undefined) return undefined;
+    if (form instanceof CryptoKey) {
+      if (form.extractable) throw tampered(["private-key", name, {}, []]);
+      return form;
+    }
+    if (!sealing.same(root.result.keys, keys.id)) {
+      if (keys !== this.#keys) return this.key(name);
+      throw await this.#strangeKeys();
+    }
+    return sealing.unwrap(keys, name, form, false);
   }
 
   async commit(changes: StoredChange[], keysKept: string[], keysDropped: string[]): Promise<void> {
-    const kept = new Map<string, CryptoKey>();
-    for (const name of keysKept) {
-      const key = this.#fresh.get(name);
-      if (key) kept.set(name, key);
-    }
-    const stored = keysKept.filter((name) => !kept.has(name));
-    const dropped = keysDropped.filter((name) => !keysKept.includes(name));
-    const keyed = keysKept.length + keysDropped.length > 0;
-    const transaction = await this.#begin("readwrite", keyed ? [stores.records, stores.revisions, stores.keys] : [stores.records, stores.revisions]);
-    let refusal: MLSError | undefined;
-    const refuse = (error: MLSError) => {
-      refusal ??= error;
-      transaction.abort();
-    };
-    let unread = changes.length + stored.length;
-    const read = () => {
-      if (--unread === 0 && !refusal) write(transaction, changes, kept, dropped);
-    };
-    for (const change of changes) {
-      transaction.objectStore(stores.revisions).get(change.scope).onsuccess = function () {
-        if ((this.result ?? 0) === change.base) read();
-        else if (!refusal) refuse(failure("STALE", ""));
-      };
-    }
-    for (const name of stored) {
-      transaction.objectStore(stores.keys).getKey(name).onsuccess = function () {
-        if (this.result !== undefined) read();
-        else if (!refusal) refuse(failure("KEY_NOT_FOUND", name));
-      };
-    }
     try {
-      await completion(transaction);
-    } catch (error) {
-      throw refusal ?? error;
-    }
-    for (const name of [...kept.keys(), ...dropped]) this.#fresh.delete(name);
-  }
-
-  async #begin(mode: IDBTransactionMode, names: string[]): Promise<IDBTransaction> {
-    for (let attempt = 1; ; attempt++) {
-      const database = await this.#open();
-      try {
-        return database.transaction(names, mode, { durability: "strict" });
-      } catch (error) {
-        // The connection is closing: open another, once.
-        if (attempt > 1) throw storageError(error);
-        this.#database = undefined;
+      for (;;) {
+        const keys = this.#keys;
+        const keyChanges = await this.#keyChanges(keys, keysKept, keysDropped);
+        const sealed = await Promise.all(changes.map((change) => this.#seal(keys, change)));
+        const done = await this.#inTurn(() => (keys === this.#keys ? this.#write(keys, sealed, keyChanges) : false));
+        if (!done) continue; // the keys were exchanged meanwhile
+        for (const { change, loaded, records, sum, head } of sealed) {
+          // Not before it is stored: a batch that fails leaves what is known as it was.
+          if (change.deleteAll) loaded.records.clear();
+          for (const name of change.delete) loaded.records.delete(name);
+          change.names.forEach((name, i) => loaded.records.set(name, records[i]!));
+          this.#learn({ revision: head.revision, head, sum, records: loaded.records }, change.scope, keys);
+        }
+        for (const name of [...keysKept, ...keysDropped]) this.#fresh.delete(name);
+        break;
       }
+    } finally {
+      for (const change of changes) for (const value of change.values) value.fill(0);
+    }
+    this.#options.committed?.(changes.map(({ scope, base }) => ({ scope, revision: base + 1 })));
+  }
+
+  /**
+   * Gives the database a lock, another one, or, without a secret, none.
+   * `current` opens the present one. A database that had no lock gets fresh keys,
+   * since the old ones lay open, and is sealed again with them, all in one
+   * transaction; other instances must be opened again. A lock that is changed or
+   * removed keeps the keys, and other instances go on. Codes: DATABASE_LOCKED,
+   * UNLOCK_FAILED, and those of storage.
+   */
+  async setLock(secret: Secret | undefined, current: Secret | undefined): Promise<void> {
+    const release = await this.#locks.lock("");
+    try {
+      const { argon2id } = this.#options;
+      const row = await readLock(this.#database);
+      if (!row) throw tampered(["lock"]);
+      if (row.kind === "none") {
+        if (current) throw failure("UNLOCK_FAILED", "the database has no lock");
+        if (!secret) return;
+        const keys = await sealing.generateKeys(true);
+        const next = await lockKeys(keys, secret, argon2id);
+        await this.#exchange(next, await unlockKeys(next, secret, argon2id));
+      } else {
+        const keys = await unlockKeys(row, current, argon2id, secret !== undefined);
+        const next = await lockKeys(keys, secret, argon2id);
+        await this.#relock(row, next);
+      }
+      this.#locked = secret !== undefined;
+    } finally {
+      release();
     }
   }
 
-  #open(): Promise<IDBDatabase> {
-    if (this.#closed) return Promise.reject(failure("CLOSED", `database ${this.#name}`));
-    if (!this.#database) {
-      const opening = openDatabase(this.#name, () => {
-        if (this.#database === opening) this.#database = undefined;
-      });
-      opening.catch(() => {
-        if (this.#database === opening) this.#database = undefined;
-      });
-      this.#database = opening;
+  /** Returns the row of the keys, and makes it in a new database. */
+  async #lockRow(): Promise<LockRow> {
+    for (;;) {
+      const transaction = await this.#database.begin("readonly", everything);
+      const meta = transaction.objectStore(stores.meta);
+      const found = meta.get("format");
+      const row = meta.get("lock") as IDBRequest<LockRow | undefined>;
+      const root = meta.get("root") as IDBRequest<RootRow | undefined>;
+      const records = transaction.objectStore(stores.records).count();
+      const heads = transaction.objectStore(stores.heads).count();
+      await completion(transaction);
+      if (found.result === 1) {
+        await this.#migrate();
+        continue;
+      }
+      if (found.result !== format) {
+        throw failure("STATE_VERSION", `database ${this.#database.name} has format ${String(found.result)}, this package reads ${format}`);
+      }
+      if (row.result) return row.result;
+      if (root.result || records.result > 0 || heads.result > 0) throw tampered(["lock"], "removed");
+      await this.#found([], 2);
     }
-    return this.#database;
+  }
+
+  /**
+   * Seals a database of format 1, where records are bytes and in the place of
+   * heads there are the revisions. All of it is one transaction, which does
+   * nothing when another tab was faster.
+   */
+  async #migrate(): Promise<void> {
+    const transaction = await this.#database.begin("readonly", [stores.records, stores.heads]);
+    const recordKeys = transaction.objectStore(stores.records).getAllKeys() as unknown as IDBRequest<[string, string][]>;
+    const records = transaction.objectStore(stores.records).getAll() as IDBRequest<Bytes[]>;
+    const scopes = transaction.objectStore(stores.heads).getAllKeys() as IDBRequest<string[]>;
+    const revisions = transaction.objectStore(stores.heads).getAll() as IDBRequest<number[]>;
+    await completion(transaction);
+    const old = scopes.result.map((scope, i) => {
+      const own = recordKeys.result.flatMap(([of, name], j) => (of === scope ? [{ name, value: records.result[j]! }] : []));
+      return { scope, revision: revisions.result[i]!, records: own };
+    });
+    await this.#found(old, 1);
+  }
+
+  /** Makes the keys of a database that has none, and seals with them what is in it; unless its format is another by then, or it has keys. */
+  async #found(scopes: PlainScope[], from: number): Promise<void> {
+    const { secret, argon2id } = this.#options;
+    const keys = await sealing.generateKeys(secret !== undefined);
+    const lock = await lockKeys(keys, secret, argon2id);
+    const sealed = await sealAll(keys, scopes, 1);
+    const transaction = await this.#database.begin("readwrite", everything);
+    const meta = transaction.objectStore(stores.meta);
+    const present = meta.get("format");
+    const row = meta.get("lock");
+    const revisions = transaction.objectStore(stores.heads).getAll();
+    revisions.onsuccess = () => {
+      const unchanged = revisions.result.length === scopes.length && scopes.every(({ revision }, i) => revisions.result[i] === revision);
+      if (present.result !== from || row.result !== undefined || !unchanged) return transaction.abort();
+      putAll(transaction, sealed, lock);
+    };
+    await completion(transaction).catch((error: unknown) => {
+      if (transaction.error) throw error; // else it was another tab
+    });
+  }
+
+  /** Checks that all scopes are there, in the state in which they were left. */
+  async #check(): Promise<void> {
+    const transaction = await this.#database.begin("readonly", [stores.heads, stores.meta]);
+    const rootRow = transaction.objectStore(stores.meta).get("root") as IDBRequest<RootRow | undefined>;
+    const scopes = transaction.objectStore(stores.heads).getAllKeys() as IDBRequest<string[]>;
+    const heads = transaction.objectStore(stores.heads).getAll() as IDBRequest<Sealed[]>;
+    await completion(transaction);
+    if (!rootRow.result) throw tampered(["root"], "removed");
+    const root = await openRoot(this.#keys, rootRow.result, undefined);
+    if (!root) throw await this.#strangeKeys();
+    this.#see({ root, heads: await checkHeads(this.#keys, root, scopes.result, heads.result, new Map()) });
+  }
+
+  /** Loads a scope and checks it. Returns nothing when other keys sealed it. */
+  async #read(keys: DataKeys, scope: string): Promise<StoredScope | undefined> {
+    // What must not go backwards is taken down before the transaction begins.
+    const { root: before, heads: known } = this.#view;
+    const floor = this.#root;
+    const knownHead = known.get(scope);
+    const transaction = await this.#database.begin("readonly", [stores.records, stores.heads, stores.meta]);
+    const recordStore = transaction.objectStore(stores.records);
+    const headStore = transaction.objectStore(stores.heads);
+    const names = recordStore.getAllKeys(all(scope)) as unknown as IDBRequest<[string, string][]>;
+    const rows = recordStore.getAll(all(scope)) as IDBRequest<Sealed[]>;
+    const headRow = headStore.get(scope) as IDBRequest<Sealed | undefined>;
+    const rootRow = transaction.objectStore(stores.meta).get("root") as IDBRequest<RootRow | undefined>;
+    let scopes: IDBRequest<string[]> | undefined;
+    let heads: IDBRequest<Sealed[]> | undefined;
+    rootRow.onsuccess = () => {
+      if (isSame(rootRow.result, before.row)) return;
+      scopes = headStore.getAllKeys() as IDBRequest<string[]>;
+      heads = headStore.getAll() as IDBRequest<Sealed[]>;
+    };
+    await completion(transaction);
+    if (!rootRow.result) throw tampered(["root"], "removed");
+    let head = knownHead;
+    if (scopes && heads) {
+      const root = await openRoot(keys, rootRow.result, floor);
+      if (!root) return undefined;
+      const view = { root, heads: await checkHeads(keys, root, scopes.result, heads.result, known) };
+      head = view.heads.get(scope);
+      if (keys === this.#keys) this.#see(view);
+    } else if (!isSame(headRow.result, knownHead)) throw tampered(["head", scope], "rolled back");
+    const list = names.result.map(([, name], i) => ({ name, row: rows.result[i]! }));
+    if (!head) {
+      if (list.length > 0) throw tampered(["head", scope], "removed");
+      this.#learn({ revision: 0, head: undefined, sum: sealing.emptySum(), records: new Map() }, scope, keys);
+      return { revision: 0, names: [], values: [] };
+    }
+    const { sum, values, records } = await openScope(keys, scope, headRow.result!, list, this.#scopes.get(scope)?.records);
+    this.#learn({ revision: head.revision, head, sum, records }, scope, keys);
+    return { revision: head.revision, names: list.map(({ name }) => name), values };
+  }
+
+  /** Keeps what was learned of a scope, unless something newer is known. */
+  #learn(loaded: LoadedScope, scope: string, keys: DataKeys): void {
+    const present = this.#scopes.get(scope);
+    if (keys === this.#keys && (!present || present.revision <= loaded.revision)) this.#scopes.set(scope, loaded);
+  }
+
+  /** Keeps a view, unless a newer one is known. */
+  #see(view: View): void {
+    if (!this.#view || this.#view.root.row.revision < view.root.row.revision) this.#view = view;
+    if (!this.#root || this.#root.row.revision < view.root.row.revision) this.#root = view.root;
+  }
+
+  /** Finds out what a batch does to private keys, and how the new ones are stored. */
+  async #keyChanges(keys: DataKeys, kept: string[], dropped: string[]): Promise<KeyChanges> {
+    const put = new Map<string, CryptoKey | WrappedKey>();
+    const stored: string[] = [];
+    for (const name of kept) {
+      const fresh = this.#fresh.get(name);
+      if (!fresh) {
+        stored.push(name);
+        continue;
+      }
+      const form = await fresh.stored;
+      put.set(name, form instanceof CryptoKey || fresh.keys === keys ? form : await rewrap(fresh.keys, keys, name, form));
+    }
+    const keep = new Set(kept);
+    return { put, stored, delete: dropped.filter((name) => !keep.has(name)) };
+  }
+
+  /** Seals a change, and the head that its scope has then. Code: STALE. */
+  async #seal(keys: DataKeys, change: StoredChange): Promise<SealedChange> {
+    const { scope, base } = change;
+    let loaded = this.#scopes.get(scope);
+    if (!loaded || loaded.revision < base) {
+      await this.load(scope);
+      loaded = this.#scopes.get(scope);
+    }
+    if (!loaded || loaded.revision !== base) throw failure("STALE", "");
+    const known = loaded.records;
+    const revision = base + 1;
+    const place = (name: string) => ["record", scope, name] as sealing.Place;
+    const rows = await Promise.all(change.names.map((name, i) => sealing.seal(keys, place(name), revision, change.values[i] as Bytes)));
+    const terms = await Promise.all(rows.map((row, i) => sealing.term(keys, place(change.names[i]!), row)));
+    const gone = change.deleteAll ? known.keys() : new Set([...change.delete, ...change.names]);
+    const removed = [...gone].flatMap((name) => known.get(name)?.term ?? []);
+    const sum = sealing.changedSum(loaded.sum, terms, removed);
+    const headRow = await sealing.seal(keys, ["head", scope], revision, sum);
+    const head = { revision, nonce: headRow.nonce, term: await sealing.term(keys, ["head", scope], headRow) };
+    const records = rows.map((row, i) => ({ nonce: row.nonce, term: terms[i]! }));
+    return { change, loaded, rows, records, sum, headRow, head };
+  }
+
+  /** Runs something when those before it are done. */
+  async #inTurn<T>(f: () => Promise<T> | T): Promise<T> {
+    const before = this.#turn;
+    let done!: () => void;
+    this.#turn = new Promise((resolve) => (done = resolve));
+    await before;
+    try {
+      return await f();
+    } finally {
+      done();
+    }
+  }
+
+  /**
+   * Seals the root and writes a batch. When another writer changed the root
+   * meanwhile, it is sealed again for that one. Codes: STALE, KEY_NOT_FOUND,
+   * STATE_TAMPERED and those of storage.
+   */
+  async #write(keys: DataKeys, batch: SealedChange[], keyChanges: KeyChanges): Promise<boolean> {
+    const added = batch.map(({ head }) => head.term);
+    const removed = batch.flatMap(({ loaded }) => loaded.head?.term ?? []);
+    const withKeys = keyChanges.put.size + keyChanges.stored.length + keyChanges.delete.length > 0;
+    const names = withKeys ? everything : [stores.records, stores.heads, stores.meta];
+    for (;;) {
+      const root = this.#root;
+      const sum = sealing.changedSum(root.sum, added, removed);
+      const next = await sealRoot(keys, root.row.revision + 1, sum);
+      const transaction = await this.#database.begin("readwrite", names);
+      let moved: RootRow | undefined;
+      let refusal: MLSError | undefined;
+      const refuse = (error: MLSError) => {
+        if (moved || refusal) return;
+        refusal = error;
+        transaction.abort();
+      };
+      let unread = 1 + batch.length + keyChanges.stored.length;
+      const read = () => {
+        if (--unread === 0) put(transaction, batch, keyChanges, next);
+      };
+      transaction.objectStore(stores.meta).get("root").onsuccess = function () {
+        if (isSame(this.result, root.row)) return read();
+        if (refusal) return;
+        if (!this.result) return refuse(tampered(["root"], "removed"));
+        moved = this.result as RootRow;
+        transaction.abort();
+      };
+      for (const { change, loaded } of batch) {
+        transaction.objectStore(stores.heads).get(change.scope).onsuccess = function () {
+          if (isSame(this.result, loaded.head)) return read();
+          const stored = (this.result as Sealed | undefined)?.revision ?? 0;
+          refuse(stored > change.base ? failure("STALE", "") : tampered(["head", change.scope], "rolled back"));
+        };
+      }
+      for (const name of keyChanges.stored) {
+        transaction.objectStore(stores.keys).getKey(name).onsuccess = function () {
+          if (this.result !== undefined) read();
+          else refuse(failure("KEY_NOT_FOUND", ""));
+        };
+      }
+      try {
+        await completion(transaction);
+      } catch (error) {
+        if (refusal) throw refusal;
+        if (!moved) throw error;
+        const found = await openRoot(keys, moved, root);
+        if (!found) throw await this.#strangeKeys();
+        if (this.#root.row.revision < found.row.revision) this.#root = found;
+        continue;
+      }
+      const written = { row: next, sum };
+      if (this.#view.root === root) {
+        for (const { change, head } of batch) this.#view.heads.set(change.scope, head);
+        this.#view = { root: written, heads: this.#view.heads };
+      }
+      if (this.#root.row.revision < next.revision) this.#root = written;
+      return true;
+    }
+  }
+
+  /** Seals everything again, with other keys, in one transaction. */
+  #exchange(next: LockRow, keys: DataKeys): Promise<void> {
+    return this.#inTurn(async () => {
+      for (;;) {
+        const found = await this.#readAll();
+        const sealed = await sealAll(keys, found.scopes, found.root.row.revision + 1);
+        const wrapped = await Promise.all(
+          found.wrapped.map(async ([name, form]) => [name, await rewrap(this.#keys, keys, name, form)] as const),
+        );
+        const transaction = await this.#database.begin("readwrite", everything);
+        const meta = transaction.objectStore(stores.meta);
+        let moved = false;
+        meta.get("root").onsuccess = function () {
+          moved = !isSame(this.result, found.root.row);
+          if (moved) return transaction.abort();
+          putAll(transaction, sealed, next);
+          for (const [name, form] of wrapped) transaction.objectStore(stores.keys).put(form, name);
+        };
+        try {
+          await completion(transaction);
+        } catch (error) {
+          if (moved) continue;
+          throw error;
+        }
+        this.#keys = keys;
+        this.#root = { row: sealed.root, sum: sealed.sum };
+        this.#view = { root: this.#root, heads: sealed.known };
+        this.#scopes.clear();
+        return;
+      }
+    });
+  }
+
+  /** Reads and checks everything. */
+  async #readAll() {
+    const transaction = await this.#database.begin("readonly", everything);
+    const [recordStore, headStore, keyStore, meta] = everything.map((name) => transaction.objectStore(name)) as [
+      IDBObjectStore,
+      IDBObjectStore,
+      IDBObjectStore,
+      IDBObjectStore,
+    ];
+    const recordKeys = recordStore.getAllKeys() as unknown as IDBRequest<[string, string][]>;
+    const records = recordStore.getAll() as IDBRequest<Sealed[]>;
+    const headKeys = headStore.getAllKeys() as IDBRequest<string[]>;
+    const heads = headStore.getAll() as IDBRequest<Sealed[]>;
+    const names = keyStore.getAllKeys() as IDBRequest<string[]>;
+    const forms = keyStore.getAll() as IDBRequest<(CryptoKey | WrappedKey)[]>;
+    const rootRow = meta.get("root") as IDBRequest<RootRow | undefined>;
+    const floor = this.#root;
+    await completion(transaction);
+    if (!rootRow.result) throw tampered(["root"], "removed");
+    const root = await openRoot(this.#keys, rootRow.result, floor);
+    if (!root) throw await this.#strangeKeys();
+    await checkHeads(this.#keys, root, headKeys.result, heads.result, new Map());
+    const scopes = await Promise.all(
+      headKeys.result.map(async (scope, i) => {
+        const own = recordKeys.result.flatMap(([of, name], j) => (of === scope ? [{ name, row: records.result[j]! }] : []));
+        const { values } = await openScope(this.#keys, scope, heads.result[i]!, own, undefined);
+        return { scope, revision: heads.result[i]!.revision, records: own.map(({ name }, j) => ({ name, value: values[j]! })) };
+      }),
+    );
+    const wrapped = names.result.flatMap((name, i) => {
+      const form = forms.result[i]!;
+      return form instanceof CryptoKey ? [] : [[name, form] as const];
+    });
+    return { root, scopes, wrapped };
+  }
+
+  /** Puts another lock in the place of one, on the same keys. */
+  async #relock(present: LockRow, next: LockRow): Promise<void> {
+    const transaction = await this.#database.begin("readwrite", [stores.meta]);
+    const meta = transaction.objectStore(stores.meta);
+    let moved = false;
+    meta.get("lock").onsuccess = function () {
+      const row = this.result as LockRow;
+      moved = row.kind !== present.kind || !sealing.same(row.id, present.id);
+      if (moved) transaction.abort();
+      else meta.put(next, "lock");
+    };
+    await completion(transaction).catch((error: unknown) => {
+      throw moved ? failure("STALE", "the lock was changed meanwhile") : error;
+    });
+  }
+
+  /** The error of finding what other keys sealed: a lock was set elsewhere, or somebody plays with us. */
+  async #strangeKeys(): Promise<MLSError> {
+    const row = await readLock(this.#database);
+    const exchanged = row && row.kind !== "none" && !sealing.same(row.id, this.#keys.id);
+    return exchanged ? failure("DATABASE_LOCKED", "a lock was set meanwhile") : tampered(["root"]);
   }
 }
 
@@ -163,93 +604,122 @@ function all(scope: string): IDBKeyRange {
   return IDBKeyRange.bound([scope], [scope, []]);
 }
 
+/** Whether a row is the one that is known, or both are missing. */
+function isSame(row: Sealed | undefined, known: { revision: number; nonce: Bytes } | undefined): boolean {
+  if (!row || !known) return !row && !known;
+  return row.revision === known.revision && row.nonce instanceof Uint8Array && sealing.same(row.nonce, known.nonce);
+}
+
+/** A scope as the program knows it. */
+interface PlainScope {
+  scope: string;
+  revision: number;
+  records: { name: string; value: Bytes }[];
+}
+
+/** A whole database, sealed. */
+interface SealedAll {
+  rows: [key: [string, string], row: Sealed][];
+  heads: [scope: string, row: Sealed][];
+  known: Map<string, KnownHead>;
+  sum: Sum;
+  root: RootRow;
+}
+
+/** Seals all scopes, every record at the revision of its scope. */
+async function sealAll(keys: DataKeys, scopes: PlainScope[], rootRevision: number): Promise<SealedAll> {
+  const rows: SealedAll["rows"] = [];
+  const heads: SealedAll["heads"] = [];
+  const known = new Map<string, KnownHead>();
+  for (const { scope, revision, records } of scopes) {
+    const sealed = await Promise.all(records.map(({ name, value }) => sealing.seal(keys, ["record", scope, name], revision, value)));
+    const terms = await Promise.all(sealed.map((row, i) => sealing.term(keys, ["record", scope, records[i]!.name], row)));
+    const head = await sealing.seal(keys, ["head", scope], revision, sealing.changedSum(sealing.emptySum(), terms, []));
+    sealed.forEach((row, i) => rows.push([[scope, records[i]!.name], row]));
+    heads.push([scope, head]);
+    known.set(scope, { revision, nonce: head.nonce, term: await sealing.term(keys, ["head", scope], head) });
+  }
+  const sum = sealing.changedSum(sealing.emptySum(), [...known.values()].map(({ term }) => term), []);
+  return { rows, heads, known, sum, root: await sealRoot(keys, rootRevision, sum) };
+}
+
+async function sealRoot(keys: DataKeys, revision: number, sum: Sum): Promise<RootRow> {
+  return { ...(await sealing.seal(keys, ["root"], revision, sum)), keys: keys.id };
+}
+
+/** Opens a root, which must not be older than one that was seen. Returns nothing when other keys sealed it. Code: STATE_TAMPERED. */
+async function openRoot(keys: DataKeys, row: RootRow, seen: Root | undefined): Promise<Root | undefined> {
+  sealing.check(["root"], row);
+  if (!(row.keys instanceof Uint8Array) || !sealing.same(row.keys, keys.id)) return undefined;
+  const sum = await sealing.unseal(keys, ["root"], row);
+  if (seen && seen.row.revision >= row.revision && !isSame(row, seen.row)) throw tampered(["root"], "rolled back");
+  return { row, sum };
+}
+
+/** Checks that heads are those of a root. Code: STATE_TAMPERED. */
+async function checkHeads(keys: DataKeys, root: Root, scopes: string[], rows: Sealed[], known: Map<string, KnownHead>): Promise<Map<string, KnownHead>> {
+  const heads = new Map<string, KnownHead>();
+  await Promise.all(
+    scopes.map(async (scope, i) => {
+      const row = rows[i]!;
+      const before = known.get(scope);
+      const same = before?.revision === row?.revision ? before : undefined;
+      heads.set(scope, { revision: row.revision, ...(await knownOf(keys, ["head", scope], row, same)) });
+    }),
+  );
+  const terms = [...heads.values()].map(({ term }) => term);
+  if (!sealing.same(sealing.changedSum(sealing.emptySum(), terms, []), root.sum)) {
+    throw tampered(["root"], "does not fit: a scope was removed, added or rolled back");
+  }
+  return heads;
+}
+
+/** Opens a scope. Code: STATE_TAMPERED. */
+async function openScope(keys: DataKeys, scope: string, head: Sealed, rows: { name: string; row: Sealed }[], known: Map<string, Known> | undefined) {
+  const [sum, terms, values] = await Promise.all([
+    sealing.unseal(keys, ["head", scope], head),
+    Promise.all(rows.map(({ name, row }) => knownOf(keys, ["record", scope, name], row, known?.get(name)))),
+    Promise.all(rows.map(({ name, row }) => sealing.unseal(keys, ["record", scope, name], row))),
+  ]);
+  const found = sealing.changedSum(sealing.emptySum(), terms.map(({ term }) => term), []);
+  if (!sealing.same(found, sum)) throw tampered(["head", scope], "does not fit: a record was removed, added or rolled back");
+  return { sum, values, records: new Map(rows.map(({ name }, i) => [name, terms[i]!])) };
+}
+
+/** The term of a row, computed unless it is known. Code: STATE_TAMPERED. */
+async function knownOf(keys: DataKeys, place: sealing.Place, row: Sealed, known: Known | undefined): Promise<Known> {
+  sealing.check(place, row);
+  if (known && sealing.same(known.nonce, row.nonce)) return { nonce: known.nonce, term: known.term };
+  return { nonce: row.nonce, term: await sealing.term(keys, place, row) };
+}
+
+/** Wraps a private key with other keys. */
+async function rewrap(from: DataKeys, to: DataKeys, name: string, form: WrappedKey): Promise<WrappedKey> {
+  return sealing.wrap(to, name, await sealing.unwrap(from, name, form, true));
+}
+
 /** Makes the requests of a batch whose bases hold. An exception aborts the transaction. */
-function write(transaction: IDBTransaction, changes: StoredChange[], kept: Map<string, CryptoKey>, dropped: string[]): void {
+function put(transaction: IDBTransaction, batch: SealedChange[], keys: KeyChanges, root: RootRow): void {
   const records = transaction.objectStore(stores.records);
-  const revisions = transaction.objectStore(stores.revisions);
-  for (const change of changes) {
+  for (const { change, rows, headRow } of batch) {
     if (change.deleteAll) records.delete(all(change.scope));
     for (const name of change.delete) records.delete([change.scope, name]);
-    change.names.forEach((name, i) => records.put(change.values[i], [change.scope, name]));
-    revisions.put(change.base + 1, change.scope);
+    change.names.forEach((name, i) => records.put(rows[i]!, [change.scope, name]));
+    transaction.objectStore(stores.heads).put(headRow, change.scope);
   }
-  for (const [name, key] of kept) transaction.objectStore(stores.keys).put(key, name);
-  for (const name of dropped) transaction.objectStore(stores.keys).delete(name);
+  transaction.objectStore(stores.meta).put(root, "root");
+  for (const [name, key] of keys.put) transaction.objectStore(stores.keys).put(key, name);
+  for (const name of keys.delete) transaction.objectStore(stores.keys).delete(name);
 }
 
-/** Is fulfilled when a transaction is durable. */
-function completion(transaction: IDBTransaction): Promise<void> {
-  return new Promise((resolve, reject) => {
-    transaction.oncomplete = () => resolve();
-    // An abort without an error was asked for, or the browser is closing.
-    transaction.onabort = () => reject(storageError(transaction.error ?? new DOMException("aborted", "AbortError")));
-  });
-}
-
-/** Opens the database and checks its format. `lost` is called when the connection has gone. */
-function openDatabase(name: string, lost: () => void): Promise<IDBDatabase> {
-  return new Promise((resolve, reject) => {
-    let request: IDBOpenDBRequest;
-    try {
-      request = indexedDB.open(name, schema);
-    } catch (error) {
-      reject(failure("STORE_UNAVAILABLE", describe(error)));
-      return;
-    }
-    request.onupgradeneeded = (event) => {
-      const database = request.result;
-      if (event.oldVersion < 1) {
-        database.createObjectStore(stores.records);
-        database.createObjectStore(stores.revisions);
-        database.createObjectStore(stores.meta).put(format, "format");
-      }
-      if (event.oldVersion < 2) database.createObjectStore(stores.keys);
-    };
-    request.onblocked = () => reject(failure("STORE_BLOCKED", `database ${name}`));
-    request.onerror = () => reject(openError(request.error));
-    request.onsuccess = () => {
-      const database = request.result;
-      database.onclose = lost;
-      database.onversionchange = () => {
-        database.close();
-        lost();
-      };
-      readFormat(database).then(
-        (found) => {
-          if (found === format) return resolve(database);
-          database.close();
-          reject(failure("STATE_VERSION", `database ${name} has format ${String(found)}, this package reads ${format}`));
-        },
-        (error: unknown) => {
-          database.close();
-          reject(error);
-        },
-      );
-    };
-  });
-}
-
-async function readFormat(database: IDBDatabase): Promise<unknown> {
-  if (!database.objectStoreNames.contains(stores.meta)) return undefined;
-  const transaction = database.transaction(stores.meta, "readonly");
-  const request = transaction.objectStore(stores.meta).get("format");
-  await completion(transaction);
-  return request.result;
-}
-
-function openError(error: DOMException | null): MLSError {
-  switch (error?.name) {
-    case "VersionError":
-      return failure("STATE_VERSION", "the database was made by a newer version of this package");
-    case "SecurityError":
-    case "InvalidStateError":
-      return failure("STORE_UNAVAILABLE", describe(error));
-  }
-  return storageError(error);
-}
-
-function storageError(error: unknown): MLSError {
-  if (error instanceof MLSError) return error;
-  const quota = error instanceof Error || error instanceof DOMException ? error.name === "QuotaExceededError" : false;
-  return failure(quota ? "STORE_QUOTA" : "STORE_FAILED", describe(error));
+/** Writes a whole database in place of what is there. */
+function putAll(transaction: IDBTransaction, sealed: SealedAll, lock: LockRow): void {
+  const records = transaction.objectStore(stores.records);
+  const meta = transaction.objectStore(stores.meta);
+  records.clear();
+  for (const [key, row] of sealed.rows) records.put(row, key);
+  for (const [scope, row] of sealed.heads) transaction.objectStore(stores.heads).put(row, scope);
+  meta.put(lock, "lock");
+  meta.put(sealed.root, "root");
+  meta.put(format, "format");
 }

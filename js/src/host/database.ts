@@ -1,0 +1,181 @@
+/**
+ * The connection to a database of IndexedDB: its object stores, its opening,
+ * and every way in which it can be refused or lost.
+ */
+import { MLSError, describe, failure } from "../errors.js";
+
+/** The version of the object stores. */
+const schema = 2;
+
+/**
+ * Records by [scope, name], the heads of scopes by scope, private keys by name;
+ * and in `meta`, by name, the format, the root, and the keys that seal it all.
+ */
+export const stores = { records: "records", heads: "revisions", keys: "keys", meta: "meta" } as const;
+
+export type StoreName = (typeof stores)[keyof typeof stores];
+
+/**
+ * A connection. One that the browser closes, or that gives way to an upgrade, is
+ * opened again at the next transaction. A database that is deleted is not made
+ * again: what was in it is lost, and whoever held it must hear of that.
+ */
+export class Database {
+  readonly name: string;
+  readonly #lost: (error: MLSError) => void;
+  #connection: Promise<IDBDatabase> | undefined;
+  #opened = false;
+  #end: MLSError | undefined;
+
+  private constructor(name: string, lost: (error: MLSError) => void) {
+    this.name = name;
+    this.#lost = lost;
+  }
+
+  /**
+   * Opens a database, and makes it, in a format, when there is none. `lost` is
+   * called when it was deleted. Codes: STORE_UNAVAILABLE, STORE_BLOCKED,
+   * STORE_QUOTA, STATE_VERSION, STORE_FAILED.
+   */
+  static async open(name: string, format: number, lost: (error: MLSError) => void): Promise<Database> {
+    const database = new Database(name, lost);
+    await database.#connect(format);
+    database.#opened = true;
+    return database;
+  }
+
+  /** Why nothing can be done with it any more: CLOSED or STORE_DELETED. */
+  get end(): MLSError | undefined {
+    return this.#end;
+  }
+
+  /** Closes the connection. What is under way finishes first; later calls fail with CLOSED. */
+  close(): void {
+    this.#finish(failure("CLOSED", `database ${this.name}`));
+  }
+
+  /** Begins a transaction with strict durability. The caller makes its requests at once. Codes: CLOSED, STORE_DELETED and those of {@link open}. */
+  async begin(mode: IDBTransactionMode, names: StoreName[]): Promise<IDBTransaction> {
+    for (let attempt = 1; ; attempt++) {
+      const connection = await this.#connect();
+      try {
+        return connection.transaction(names, mode, { durability: "strict" });
+      } catch (error) {
+        // The connection is closing: open another, once.
+        if (attempt > 1) throw storageError(error);
+        this.#connection = undefined;
+      }
+    }
+  }
+
+  #connect(format?: number): Promise<IDBDatabase> {
+    if (this.#end) return Promise.reject(this.#end);
+    if (!this.#connection) {
+      const forget = () => {
+        if (this.#connection === connecting) this.#connection = undefined;
+      };
+      const connecting = connect(this.name, format, (deleted) => {
+        forget();
+        if (deleted) this.#delete();
+        // The browser closed it: because the site's data were cleared, perhaps.
+        else this.#connect().catch(() => {});
+      });
+      connecting.catch((error: unknown) => {
+        forget();
+        if (this.#opened && error instanceof MLSError && error.code === "STORE_DELETED") this.#delete();
+      });
+      this.#connection = connecting;
+    }
+    return this.#connection;
+  }
+
+  #delete(): void {
+    if (this.#end) return;
+    this.#finish(failure("STORE_DELETED", `database ${this.name}`));
+    this.#lost(this.#end!);
+  }
+
+  #finish(end: MLSError): void {
+    this.#end ??= end;
+    this.#connection?.then((connection) => connection.close()).catch(() => {});
+    this.#connection = undefined;
+  }
+}
+
+/** Is fulfilled when a transaction is durable. */
+export function completion(transaction: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    // An abort without an error was asked for, or the browser is closing.
+    transaction.onabort = () => reject(storageError(transaction.error ?? new DOMException("aborted", "AbortError")));
+  });
+}
+
+/**
+ * Opens the connection. Without a format to make it in, a database that is
+ * missing is STORE_DELETED. `lost` is called when the connection has gone.
+ */
+function connect(name: string, format: number | undefined, lost: (deleted: boolean) => void): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    let request: IDBOpenDBRequest;
+    try {
+      request = indexedDB.open(name, schema);
+    } catch (error) {
+      reject(failure("STORE_UNAVAILABLE", describe(error)));
+      return;
+    }
+    let refusal: MLSError | undefined;
+    const refuse = (error: MLSError) => {
+      refusal = error;
+      reject(error);
+    };
+    request.onupgradeneeded = (event) => {
+      if (event.oldVersion === 0 && format === undefined) {
+        refuse(failure("STORE_DELETED", `database ${name}`));
+        request.transaction!.abort();
+        return;
+      }
+      const database = request.result;
+      if (event.oldVersion < 1) {
+        database.createObjectStore(stores.records);
+        database.createObjectStore(stores.heads);
+        database.createObjectStore(stores.meta).put(format, "format");
+      }
+      if (event.oldVersion < 2) database.createObjectStore(stores.keys);
+    };
+    request.onblocked = () => refuse(failure("STORE_BLOCKED", `database ${name}`));
+    request.onerror = (event) => {
+      event.preventDefault(); // Firefox would report it as an error of the page
+      if (!refusal) reject(openError(request.error));
+    };
+    request.onsuccess = () => {
+      const database = request.result;
+      if (refusal) return database.close(); // it was blocked, and is too late
+      database.onclose = () => lost(false);
+      database.onversionchange = (event) => {
+        database.close();
+        lost(event.newVersion === null);
+      };
+      if (Object.values(stores).every((store) => database.objectStoreNames.contains(store))) return resolve(database);
+      database.close();
+      reject(failure("STATE_VERSION", `database ${name} is not one of this package`));
+    };
+  });
+}
+
+function openError(error: DOMException | null): MLSError {
+  switch (error?.name) {
+    case "VersionError":
+      return failure("STATE_VERSION", "the database was made by a newer version of this package");
+    case "SecurityError":
+    case "InvalidStateError":
+      return failure("STORE_UNAVAILABLE", describe(error));
+  }
+  return storageError(error);
+}
+
+function storageError(error: unknown): MLSError {
+  if (error instanceof MLSError) return error;
+  const quota = error instanceof Error || error instanceof DOMException ? error.name === "QuotaExceededError" : false;
+  return failure(quota ? "STORE_QUOTA" : "STORE_FAILED", describe(error));
+}

@@ -1,0 +1,223 @@
+// The store at rest, in Chromium: what its enemy can do to the rows, what can
+// be read in them, its locks and its errors.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { launch, Watched } from "./kit/browser.mjs";
+import { serve } from "./kit/bare.mjs";
+import { bundle } from "./kit/bundle.mjs";
+import { built } from "./kit/paths.mjs";
+import { rawRows } from "./kit/rows.mjs";
+
+describe("the store", { timeout: 110_000 }, () => {
+  let server, browser;
+
+  before(async () => {
+    server = await serve(built("js/dist"), { "store.js": await bundle("host/store.ts", "host/unlock.ts", "host/seal.ts", "errors.ts") });
+    browser = await launch();
+  });
+
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+  });
+
+  /** A test with a page of its own, on which `kit` and `rows` are what the page needs. */
+  const onPage = (name, body) =>
+    test(name, async () => {
+      const context = await browser.createBrowserContext();
+      const watched = await Watched.open(context, "page");
+      await watched.page.evaluateOnNewDocument(rawRows);
+      await watched.page.evaluateOnNewDocument(kit);
+      await watched.page.goto(server.url);
+      try {
+        await body(watched.page);
+        assert.deepEqual(watched.faults, []);
+      } catch (error) {
+        await watched.save(name);
+        throw error;
+      } finally {
+        await context.close();
+      }
+    });
+
+  for (const lock of ["none", "passphrase"]) {
+    onPage(`whatever is done to the rows is noticed, and nothing of it used (lock: ${lock})`, async (page) => {
+      const found = await page.evaluate(async (secret) => {
+        const out = {};
+        for (const [name, damage] of Object.entries(kit.damages)) {
+          const database = `damaged ${name}`;
+          const { early, late } = await kit.history(database, secret);
+          const damaged = structuredClone(late);
+          damage(damaged, early, await kit.foreign(secret));
+          // A live instance, which has loaded nothing but the heads.
+          const live = await kit.store(database, secret);
+          await rows.restore(database, damaged);
+          const inLive = await kit.outcome(() => kit.readAll(live));
+          live.close();
+          const again = await kit.outcome(async () => {
+            const store = await kit.store(database, secret);
+            try {
+              return await kit.readAll(store);
+            } finally {
+              store.close();
+            }
+          });
+          out[name] = { inLive, again };
+          await rows.restore(database, late);
+          const whole = await kit.outcome(async () => kit.readAll(await kit.store(database, secret)));
+          if (whole !== kit.whole) out[name].restored = whole;
+        }
+        return out;
+      }, lock === "none" ? undefined : { kind: "passphrase", passphrase: "correct horse" });
+      const tampered = "StorageError STATE_TAMPERED";
+      const strange = lock === "none" ? tampered : "StateError UNLOCK_FAILED";
+      for (const [name, { inLive, again, restored }] of Object.entries(found)) {
+        const fresh = { "keys exchanged": strange, "lock taken off": lock === "none" ? tampered : "StateError UNLOCK_FAILED" }[name] ?? tampered;
+        if (name === "everything rolled back") {
+          // A backup: a new instance cannot tell, a live one can.
+          assert.deepEqual([inLive, again], [tampered, "a: one 1, two 1; b: one 1; k1"], name);
+          continue;
+        }
+        assert.deepEqual([again, restored], [fresh, undefined], name);
+        // A live instance has its keys in memory, and the root that it saw: these it does not read again.
+        const unread = ["keys exchanged", "keys removed", "lock taken off", "the root altered"];
+        if (lock === "none") unread.push("the root's keys altered");
+        assert.equal(inLive, unread.includes(name) ? "a: one 2, three 1; b: one 1; k1, k2" : tampered, `${name}, in a live instance`);
+      }
+      assert.ok(Object.keys(found).length > 20);
+    });
+  }
+});
+
+/** What the tests use on the page. It is sent there as it stands. */
+function kit() {
+  const scopes = { a: "61", b: "62", c: "63" };
+  const bytes = (text) => new TextEncoder().encode(text);
+  let modules;
+  globalThis.kit = {
+    whole: "a: one 2, three 1; b: one 1; k1, k2",
+
+    load: async () => (modules ??= await import("/scripts/store.js")),
+
+    /** Opens a store. Argon2id is the program's: here another function will do. */
+    async store(database, secret, options = {}) {
+      const { DatabaseStore } = await this.load();
+      const argon2id = async (password, salt) => new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array([...password, ...salt])));
+      return DatabaseStore.open(database, { secret, argon2id, ...options });
+    },
+
+    put: (scope, base, records, rest = {}) => ({
+      scope: scopes[scope],
+      base,
+      deleteAll: false,
+      delete: [],
+      names: Object.keys(records),
+      values: Object.values(records).map(bytes),
+      ...rest,
+    }),
+
+    /** Makes a database with two scopes and two keys; returns its rows at two moments. */
+    async history(database, secret) {
+      const store = await this.store(database, secret);
+      const key = async (name) => store.adopt(name, (await crypto.subtle.generateKey("Ed25519", store.wrapsKeys, ["sign", "verify"])).privateKey);
+      await key("k1");
+      await store.commit([this.put("a", 0, { one: "one 1", two: "two 1" }), this.put("b", 0, { one: "one 1" })], ["k1"], []);
+      const early = await rows.dump(database);
+      await key("k2");
+      await store.commit([this.put("a", 1, { one: "one 2", three: "three 1" }, { delete: ["two"] })], ["k2"], []);
+      store.close();
+      return { early, late: await rows.dump(database) };
+    },
+
+    /** The rows of another database, with the same contents. */
+    async foreign(secret) {
+      const database = `foreign ${Math.random()}`;
+      return (await this.history(database, secret && { ...secret, passphrase: "another" })).late;
+    },
+
+    /** All that a store holds, in a line. */
+    async readAll(store) {
+      const out = [];
+      for (const [name, scope] of Object.entries(scopes)) {
+        const { revision, values } = await store.load(scope);
+        if (revision > 0) out.push(`${name}: ${values.map((value) => new TextDecoder().decode(value)).join(", ")}`);
+      }
+      const keys = [];
+      for (const name of ["k1", "k2"]) {
+        const key = await store.key(name);
+        if (!key) continue;
+        if (key.extractable) throw new Error("a key that can be exported");
+        await crypto.subtle.sign("Ed25519", key, new Uint8Array(1));
+        keys.push(name);
+      }
+      return [...out, keys.join(", ")].join("; ");
+    },
+
+    /** What something returns, or the class and code of its error. */
+    async outcome(f) {
+      try {
+        return await f();
+      } catch (error) {
+        return error.code ? `${error.name} ${error.code}` : `${error.name}: ${error.message}`;
+      }
+    },
+
+    /** What can be done to the rows of `late`, with those of an earlier moment and of another database at hand. */
+    damages: {
+      "a record altered": (late) => change(late, "records", ["61", "one"], ({ sealed, ...row }) => ({ ...row, sealed: rows.flip(sealed) })),
+      "a record's nonce altered": (late) => change(late, "records", ["61", "one"], ({ nonce, ...row }) => ({ ...row, nonce: rows.flip(nonce) })),
+      "a record's revision altered": (late) => change(late, "records", ["61", "one"], (row) => ({ ...row, revision: 1 })),
+      "a record shortened": (late) => change(late, "records", ["61", "one"], ({ sealed, ...row }) => ({ ...row, sealed: sealed.slice(0, -1) })),
+      "a record emptied": (late) => change(late, "records", ["61", "one"], () => new Uint8Array()),
+      "a record removed": (late) => rows.set(late, "records", ["61", "one"], undefined),
+      "a record copied": (late) => rows.set(late, "records", ["61", "four"], rows.of(late, "records", ["61", "one"])),
+      "a record brought back": (late, early) => rows.set(late, "records", ["61", "two"], rows.of(early, "records", ["61", "two"])),
+      "a record rolled back": (late, early) => rows.set(late, "records", ["61", "one"], rows.of(early, "records", ["61", "one"])),
+      "two records swapped": (late) => swap(late, "records", ["61", "one"], ["61", "three"]),
+      "records of two scopes swapped": (late) => swap(late, "records", ["61", "one"], ["62", "one"]),
+      "a record of another database": (late, _, foreign) => rows.set(late, "records", ["61", "one"], rows.of(foreign, "records", ["61", "one"])),
+      "two scopes swapped": (late) => {
+        late.records = late.records.map(([[scope, name], row]) => [[scope === "61" ? "62" : "61", name], row]);
+        swap(late, "revisions", "61", "62");
+      },
+      "a scope rolled back": (late, early) => {
+        late.records = [...late.records.filter(([[scope]]) => scope !== "61"), ...early.records.filter(([[scope]]) => scope === "61")];
+        rows.set(late, "revisions", "61", rows.of(early, "revisions", "61"));
+      },
+      "all scopes rolled back": (late, early) => Object.assign(late, { records: early.records, revisions: early.revisions }),
+      "a scope removed": (late) => {
+        late.records = late.records.filter(([[scope]]) => scope !== "62");
+        rows.set(late, "revisions", "62", undefined);
+      },
+      "a scope copied": (late) => {
+        for (const [[scope, name], row] of [...late.records]) if (scope === "62") rows.set(late, "records", ["63", name], row);
+        rows.set(late, "revisions", "63", rows.of(late, "revisions", "62"));
+      },
+      "a head altered": (late) => change(late, "revisions", "61", ({ sealed, ...row }) => ({ ...row, sealed: rows.flip(sealed) })),
+      "a revision raised": (late) => change(late, "revisions", "61", (row) => ({ ...row, revision: 3 })),
+      "a revision rolled back": (late) => change(late, "revisions", "61", (row) => ({ ...row, revision: 1 })),
+      "a head removed": (late) => rows.set(late, "revisions", "61", undefined),
+      "a head replaced by a number": (late) => rows.set(late, "revisions", "61", 2),
+      "the root altered": (late) => change(late, "meta", "root", ({ sealed, ...row }) => ({ ...row, sealed: rows.flip(sealed) })),
+      "the root's revision altered": (late) => change(late, "meta", "root", (row) => ({ ...row, revision: 9 })),
+      "the root's keys altered": (late) => change(late, "meta", "root", ({ keys, ...row }) => ({ ...row, keys: rows.flip(keys) })),
+      "the root rolled back": (late, early) => rows.set(late, "meta", "root", rows.of(early, "meta", "root")),
+      "the root removed": (late) => rows.set(late, "meta", "root", undefined),
+      "keys exchanged": (late, _, foreign) => rows.set(late, "meta", "lock", rows.of(foreign, "meta", "lock")),
+      "keys removed": (late) => rows.set(late, "meta", "lock", undefined),
+      "lock taken off": (late) =>
+        rows.set(late, "meta", "lock", { kind: "none", id: new Uint8Array(16), seal: new ArrayBuffer(32), mac: new ArrayBuffer(32) }),
+      "everything rolled back": (late, early) => Object.assign(late, early),
+    },
+  };
+
+  function change(dump, store, key, f) {
+    rows.set(dump, store, key, f(rows.of(dump, store, key)));
+  }
+
+  function swap(dump, store, one, other) {
+    const [a, b] = [one, other].map((key) => rows.of(dump, store, key));
+    rows.set(dump, store, one, b);
+    rows.set(dump, store, other, a);
+  }
+}
