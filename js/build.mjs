@@ -1,7 +1,7 @@
 // Builds dist/: the modules by esbuild, the types by tsc. The Makefile puts the
 // .wasm files beside them; make build-js does all.
 import { execFileSync } from "node:child_process";
-import { copyFileSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -12,8 +12,11 @@ for (const file of readdirSync(here("dist"))) {
   if (!file.endsWith(".wasm")) rmSync(here(`dist/${file}`), { recursive: true });
 }
 
+/** What the go command prints, asked about the programs. */
+const go = (...args) => execFileSync("go", args, { cwd: here(".."), env: { ...process.env, GOOS: "js", GOARCH: "wasm" }, encoding: "utf8" }).trim();
+
 // Go's glue, of the Go that compiles the programs, by a name that is the same on every machine.
-const goroot = execFileSync("go", ["env", "GOROOT"], { encoding: "utf8" }).trim();
+const goroot = go("env", "GOROOT");
 const glue = {
   name: "wasm_exec.js of GOROOT",
   setup(build) {
@@ -39,4 +42,13 @@ await build({
   logLevel: "warning",
 });
 execFileSync(here("node_modules/.bin/tsc"), ["-p", here("."), "--emitDeclarationOnly"], { stdio: "inherit" });
+
+// What the package holds of others' comes with their licenses.
 copyFileSync(here("../LICENSE"), here("LICENSE"));
+const module = "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}\t{{.Dir}}{{end}}{{end}}";
+const linked = new Set(go("list", "-deps", "-f", module, "./wasm", "./wasm/x509").split("\n").filter(Boolean));
+const parts = [`Go ${go("env", "GOVERSION").slice("go".length)}\t${goroot}`, ...linked].map((part) => part.split("\t"));
+writeFileSync(
+  here("THIRD-PARTY-LICENSES"),
+  parts.map(([name, folder]) => `${name}\n\n${readFileSync(join(folder, "LICENSE"), "utf8").trim()}\n`).join(`\n${"-".repeat(72)}\n\n`),
+);

@@ -211,7 +211,7 @@ export class LocalConnection implements Connection {
 
   /** Starts the program. Code: INSTANCE_FAILED. */
   static async start(wasm: string | undefined): Promise<LocalConnection> {
-    return new LocalConnection(await Runtime.start(wasm ?? new URL("./webmls.wasm", import.meta.url).href));
+    return new LocalConnection(await Runtime.start(wasm));
   }
 
   open(database: string, authenticator: HostAuthenticator): Promise<number> {

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Clients. */
 import type { Args, Bytes, CallMethod, CredentialValue, HostAuthenticator, Result } from "./bridge.js";
 import { acquire, type Connection } from "./connection.js";
