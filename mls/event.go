@@ -31,6 +31,15 @@ type Member struct {
 	Own          bool
 }
 
+// MemberDetails is all that the leaf of a member says (RFC 9420, Section 7.2).
+type MemberDetails struct {
+	Member
+	EncryptionKey []byte
+	Capabilities  message.Capabilities
+	Extensions    message.Extensions // of the leaf
+	Lifetime      *message.Lifetime  // nil once the member has updated its leaf
+}
+
 // Event is what Group.Receive and Group.ApplyPendingCommit return.
 type Event struct {
 	Type    EventType
@@ -107,4 +116,5 @@ type Info struct {
 	Extensions         message.Extensions
 	HasPendingCommit   bool
 	PendingProposals   int
+	ReInit             *message.ReInit // StatusReadOnly: what the group continues as
 }

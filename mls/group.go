@@ -186,6 +186,7 @@ func (g *Group) Info(ctx context.Context) (info Info, err error) {
 			CipherSuite:      s.suite.ID(),
 			HasPendingCommit: s.pending != nil,
 			PendingProposals: len(s.waiting()),
+			ReInit:           s.reinit,
 		}
 		if e := s.epoch; e != nil {
 			info.Epoch = e.context.Epoch
@@ -229,6 +230,30 @@ func (g *Group) Members(ctx context.Context) (list []Member, err error) {
 		return nil
 	})
 	return list, err
+}
+
+// Member returns all that a member's leaf says. Codes: NOT_A_MEMBER, also when
+// there is nobody at the leaf.
+func (g *Group) Member(ctx context.Context, i treemath.LeafIndex) (details *MemberDetails, err error) {
+	defer atOp(&err, "group.member")
+	err = g.viewMember(ctx, func(s *state) error {
+		leaf := s.epoch.tree.Leaf(i)
+		if leaf == nil {
+			return mlserr.New(mlserr.NotMember, "nobody at the leaf")
+		}
+		details = &MemberDetails{
+			Member:        *s.epoch.member(i),
+			EncryptionKey: leaf.EncryptionKey,
+			Capabilities:  leaf.Capabilities,
+			Extensions:    leaf.Extensions,
+		}
+		if leaf.Source == message.LeafNodeSourceKeyPackage {
+			lifetime := leaf.Lifetime
+			details.Lifetime = &lifetime
+		}
+		return nil
+	})
+	return details, err
 }
 
 // viewMember is view for what only a member knows.

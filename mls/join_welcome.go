@@ -46,11 +46,17 @@ func (c *Client) JoinGroup(ctx context.Context, welcome []byte, opts JoinOptions
 		return nil, err
 	}
 	return c.adopt(ctx, st.groupID, st, j.reinitializes(), func(change *clientChange) {
-		own := j.own
+		own, ref := j.own, string(entry.NewMember)
+		exists := change.condition
+		change.condition = func(s *clientState) error {
+			if s.keyPackages[ref] == nil {
+				return mlserr.New(mlserr.NoMatchingKeyPackage, "W1: deleted or used meanwhile")
+			}
+			return exists(s)
+		}
 		if own.lastResort {
 			return
 		}
-		ref := string(entry.NewMember)
 		change.delete = append(change.delete, recordKeyPackage+hexName([]byte(ref)))
 		change.dropped = append(change.dropped, named(own.initName)...)
 		free := change.condition

@@ -30,11 +30,20 @@ var clients struct {
 	open map[int]*client
 }
 
+// openOptions are the options of a client.
+type openOptions struct {
+	identifies bool // the authenticator names clients across groups
+	limits     mls.Limits
+	supported  mls.Supported
+}
+
 // openClient opens a client over a host's store. Codes: those of mls.Open.
-func openClient(store, authenticator js.Value) (int, error) {
+func openClient(store, authenticator js.Value, options openOptions) (int, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	opened, err := mls.Open(ctx, mls.Config{
-		Keys: newHostKeys(host.Get("keys")), Store: hostStore{store}, Authenticator: hostAuthenticator{authenticator},
+		Keys: newHostKeys(host.Get("keys")), Store: hostStore{store},
+		Authenticator: newHostAuthenticator(authenticator, options.identifies),
+		Limits:        options.limits, Supported: options.supported,
 	})
 	if err != nil {
 		cancel()
@@ -107,10 +116,10 @@ func (c *client) job(lane string, step func(ctx context.Context) (any, error)) *
 	if c == nil {
 		return nil
 	}
-	return &job{client: c, lane: lane, step: func() (any, error) {
+	return &job{client: c, lane: lane, step: func(ctx context.Context) (any, error) {
 		if c.ctx.Err() != nil {
 			return nil, mlserr.New(mlserr.Closed, "")
 		}
-		return step(c.ctx)
+		return step(ctx)
 	}}
 }

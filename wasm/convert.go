@@ -169,45 +169,154 @@ func (in *args) hostObject(name string) js.Value {
 	return v
 }
 
-// credential reads a CredentialValue.
-func (in *args) credential(name string) message.Credential {
-	v, ok := in.property(name)
-	if !ok || v.Type() != js.TypeObject {
-		in.fail(name, "a credential")
-		return message.Credential{}
+// optionalDecimal reads a string of an integer of 64 bits; 0 when the property is not there.
+func (in *args) optionalDecimal(name string) uint64 {
+	if _, ok := in.property(name); !ok {
+		return 0
 	}
-	c := args{object: v}
-	credential := message.Credential{
-		Type:         message.CredentialType(c.number("type")),
-		Identity:     c.optionalBytes("identity"),
-		Certificates: c.bytesList("certificates"),
-		Data:         c.optionalBytes("data"),
+	n, err := strconv.ParseUint(in.text(name), 10, 64)
+	if err != nil {
+		in.fail(name, "an integer of 64 bits, in decimal")
 	}
-	if c.err != nil {
-		in.fail(name+"."+c.err.Detail, "a credential")
-	}
-	return credential
+	return n
 }
 
-// extensions reads an array of ExtensionValue; nil when the property is not there.
-func (in *args) extensions(name string) *message.Extensions {
+// The functions below read an object of an interface of js/src/bridge.ts, or an
+// array of such: the interface that contract.go has for their names.
+
+// value reads the properties of one object that stands at a name.
+func value[T any](in *args, name string, v js.Value, read func(in *args) T) (result T) {
+	if v.Type() != js.TypeObject {
+		in.fail(name, "an object")
+		return result
+	}
+	inner := &args{object: v}
+	result = read(inner)
+	if inner.err != nil && in.err == nil {
+		in.err = mlserr.New(mlserr.InvalidArgument, name+"."+inner.err.Detail)
+	}
+	return result
+}
+
+// optionalValue is value for a property, and nil when it is not there.
+func optionalValue[T any](in *args, name string, read func(in *args) T) *T {
 	v, ok := in.property(name)
 	if !ok {
 		return nil
 	}
-	list := make(message.Extensions, in.length(name, v))
-	for i := range list {
-		e := args{object: v.Index(i)}
-		if e.object.Type() != js.TypeObject {
-			in.fail(name, "an array of extensions")
-			return nil
-		}
-		list[i] = message.Extension{Type: message.ExtensionType(e.number("type")), Data: e.bytes("data")}
-		if e.err != nil {
-			in.fail(name+"["+strconv.Itoa(i)+"]."+e.err.Detail, "an extension")
-		}
+	result := value(in, name, v, read)
+	return &result
+}
+
+// values is value for each element of an array; nil when the property is not there.
+func values[T any](in *args, name string, read func(in *args) T) []T {
+	v, ok := in.property(name)
+	if !ok {
+		return nil
 	}
-	return &list
+	list := make([]T, in.length(name, v))
+	for i := range list {
+		list[i] = value(in, name+"["+strconv.Itoa(i)+"]", v.Index(i), read)
+	}
+	return list
+}
+
+// credential reads a CredentialValue.
+func (in *args) credential(name string) message.Credential {
+	v, _ := in.property(name)
+	return value(in, name, v, func(in *args) message.Credential {
+		return message.Credential{
+			Type: message.CredentialType(in.number("type")), Identity: in.optionalBytes("identity"),
+			Certificates: in.bytesList("certificates"), Data: in.optionalBytes("data"),
+		}
+	})
+}
+
+// extensions reads an array of ExtensionValue; nil when the property is not there.
+func (in *args) extensions(name string) message.Extensions {
+	return values(in, name, func(in *args) message.Extension {
+		return message.Extension{Type: message.ExtensionType(in.number("type")), Data: in.bytes("data")}
+	})
+}
+
+// readPSK reads the properties of a PskValue: an external key by its id, else
+// the resumption key of an epoch (RFC 9420, Sections 8.4 and 8.6).
+func readPSK(in *args) message.PreSharedKeyID {
+	id, group, epoch := in.optionalBytes("id"), in.optionalBytes("group"), in.optionalDecimal("epoch")
+	if id != nil {
+		return message.PreSharedKeyID{Type: message.PSKExternal, ID: id}
+	}
+	if group == nil {
+		in.fail("id", "an id or a group")
+	}
+	return message.PreSharedKeyID{Type: message.PSKResumption, Usage: message.ResumptionApplication, GroupID: group, Epoch: epoch}
+}
+
+// psk reads a PskValue; nil when the property is not there.
+func (in *args) psk(name string) *message.PreSharedKeyID { return optionalValue(in, name, readPSK) }
+
+// psks reads an array of PskValue.
+func (in *args) psks(name string) []message.PreSharedKeyID { return values(in, name, readPSK) }
+
+// reInit reads a ReInitValue; nil when the property is not there.
+func (in *args) reInit(name string) *message.ReInit {
+	return optionalValue(in, name, func(in *args) message.ReInit {
+		return message.ReInit{
+			Version: message.MLS10, GroupID: in.bytes("group"), CipherSuite: suite.ID(in.number("suite")),
+			Extensions: in.extensions("extensions"),
+		}
+	})
+}
+
+// readCustom reads the properties of a CustomValue.
+func readCustom(in *args) message.Proposal {
+	return message.Proposal{Type: message.ProposalType(in.number("type")), Custom: in.bytes("data")}
+}
+
+// custom reads a CustomValue; nil when the property is not there.
+func (in *args) custom(name string) *message.Proposal { return optionalValue(in, name, readCustom) }
+
+// customs reads an array of CustomValue.
+func (in *args) customs(name string) []message.Proposal { return values(in, name, readCustom) }
+
+// limits reads a LimitsValue; what is not in it has its default.
+func (in *args) limits(name string) mls.Limits {
+	limits := optionalValue(in, name, func(in *args) mls.Limits {
+		return mls.Limits{
+			MaxMessage: count(in.optionalNumber("maxMessage")), MaxMembers: count(in.optionalNumber("maxMembers")),
+			MaxProposals: count(in.optionalNumber("maxProposals")), MaxForward: uint32(count(in.optionalNumber("maxForward"))),
+			MaxSkipped: count(in.optionalNumber("maxSkipped")), MaxPastEpochs: countOrNone(in.optionalNumber("pastEpochs")),
+			MaxPastEpochAge: seconds(in.optionalNumber("pastEpochAge")), MaxResumptionPSKs: countOrNone(in.optionalNumber("resumptionPSKs")),
+			MaxLifetime: seconds(in.optionalNumber("maxLifetime")), LifetimeSkew: seconds(in.optionalNumber("lifetimeSkew")),
+			IgnoreReceivedLifetimes: in.flag("ignoreReceivedLifetimes"), PaddingBlock: countOrNone(in.optionalNumber("padding")),
+		}
+	})
+	if limits == nil {
+		return mls.Limits{}
+	}
+	return *limits
+}
+
+// supported reads a SupportedValue.
+func (in *args) supported(name string) mls.Supported {
+	supported := optionalValue(in, name, func(in *args) mls.Supported {
+		return mls.Supported{
+			Extensions:  codePoints[message.ExtensionType](in.numberList("extensions")),
+			Proposals:   codePoints[message.ProposalType](in.numberList("proposals")),
+			Credentials: codePoints[message.CredentialType](in.numberList("credentials")),
+		}
+	})
+	if supported == nil {
+		return mls.Supported{}
+	}
+	return *supported
+}
+
+// successor reads what ReInit and Branch have in common.
+func (in *args) successor() mls.SuccessorOptions {
+	return mls.SuccessorOptions{
+		Identity: in.optionalBytes("identity"), NoRatchetTree: in.flag("noRatchetTree"), WithGroupInfo: in.flag("withGroupInfo"),
+	}
 }
 
 // copyBytes copies a Uint8Array into a slice of the caller's own, never nil.
@@ -236,7 +345,7 @@ func optionalBytes(b []byte) js.Value {
 	return bytesValue(b)
 }
 
-// epochValue is an epoch in decimal: syscall/js panics on a BigInt, and a
+// epochValue is an epoch, or a time, in decimal: syscall/js panics on a BigInt, and a
 // number is not exact above 2^53.
 func epochValue(epoch uint64) string { return strconv.FormatUint(epoch, 10) }
 
@@ -318,6 +427,29 @@ func memberValue(m mls.Member) any {
 	}.value()
 }
 
+func memberDetailsValue(m *mls.MemberDetails) any {
+	o := object{
+		"member": memberValue(m.Member), "encryptionKey": bytesValue(m.EncryptionKey), "versions": list(m.Capabilities.Versions, number),
+		"suites": list(m.Capabilities.CipherSuites, number), "extensionTypes": list(m.Capabilities.Extensions, number),
+		"proposalTypes": list(m.Capabilities.Proposals, number), "credentialTypes": list(m.Capabilities.Credentials, number),
+		"extensions": list(m.Extensions, extensionValue),
+	}
+	if m.Lifetime != nil {
+		o["notBefore"], o["notAfter"] = epochValue(m.Lifetime.NotBefore), epochValue(m.Lifetime.NotAfter)
+	}
+	return o.value()
+}
+
+func keyPackageValue(k mls.KeyPackageInfo) any {
+	return object{
+		"reference": bytesValue(k.Reference), "identity": bytesValue(k.Identity), "keyPackage": bytesValue(k.KeyPackage),
+		"lastResort": k.LastResort, "notAfter": epochValue(k.NotAfter),
+	}.value()
+}
+
+// number is a code point.
+func number[T ~uint16](n T) int { return int(n) }
+
 // optionalMember is a member, or nil.
 func optionalMember(m *mls.Member) any {
 	if m == nil {
@@ -338,7 +470,7 @@ func infoValue(i mls.Info) any {
 		"group": bytesValue(i.GroupID), "status": string(i.Status), "epoch": epochValue(i.Epoch), "suite": int(i.CipherSuite),
 		"ownLeaf": int(i.OwnLeaf), "memberCount": i.MemberCount, "epochAuthenticator": bytesValue(i.EpochAuthenticator),
 		"treeHash": bytesValue(i.TreeHash), "extensions": list(i.Extensions, extensionValue),
-		"hasPendingCommit": i.HasPendingCommit, "pendingProposals": i.PendingProposals,
+		"hasPendingCommit": i.HasPendingCommit, "pendingProposals": i.PendingProposals, "reInit": optionalReInit(i.ReInit),
 	}.value()
 }
 
@@ -352,7 +484,7 @@ func commitValue(c *mls.CommitResult) any {
 	}.value()
 }
 
-func externalValue(info any, commit *mls.CommitResult) any {
+func foundedValue(info any, commit *mls.CommitResult) any {
 	return object{"info": info, "commit": commitValue(commit)}.value()
 }
 
@@ -372,7 +504,10 @@ func senderValue(s message.Sender) any {
 }
 
 func proposalValue(p mls.ProposalInfo) any {
-	o := object{"reference": bytesValue(p.Reference), "type": int(p.Proposal.Type), "sender": senderValue(p.Sender)}
+	o := object{
+		"reference": bytesValue(p.Reference), "type": int(p.Proposal.Type), "sender": senderValue(p.Sender),
+		"message": optionalBytes(p.Message),
+	}
 	switch p.Proposal.Type {
 	case message.ProposalAdd:
 		o["credential"] = credentialValue(p.Proposal.Add.LeafNode.Credential)
@@ -382,27 +517,61 @@ func proposalValue(p mls.ProposalInfo) any {
 		o["signatureKey"] = bytesValue(p.Proposal.Update.SignatureKey)
 	case message.ProposalRemove:
 		o["leaf"] = int(p.Proposal.Remove)
+	case message.ProposalPSK:
+		o["psk"] = pskValue(*p.Proposal.PSK)
+	case message.ProposalReInit:
+		o["reInit"] = reInitValue(p.Proposal.ReInit)
 	case message.ProposalGroupContextExtensions:
 		o["extensions"] = list(p.Proposal.Extensions, extensionValue)
+	case message.ProposalExternalInit:
+	default:
+		o["data"] = bytesValue(p.Proposal.Custom)
 	}
 	return o.value()
 }
 
-func updateValue(u *mls.UpdateInfo) any {
-	o := object{
-		"own": u.Own, "external": u.External, "committer": optionalMember(u.Committer), "added": list(u.Added, memberValue),
-		"removed": list(u.Removed, memberValue), "updated": list(u.Updated, memberValue),
-		"extensionsChanged": u.ExtensionsChanged, "pskCount": u.PSKs,
-	}
-	if u.ReInit != nil {
-		o["reInit"] = reInitValue(u.ReInit)
+func pskValue(id message.PreSharedKeyID) any {
+	o := object{}
+	if id.Type == message.PSKExternal {
+		o["id"] = bytesValue(id.ID)
+	} else {
+		o["group"], o["epoch"] = bytesValue(id.GroupID), epochValue(id.Epoch)
 	}
 	return o.value()
+}
+
+func customValue(p message.Proposal) any {
+	return object{"type": int(p.Type), "data": bytesValue(p.Custom)}.value()
+}
+
+func updateValue(u *mls.UpdateInfo) any {
+	return object{
+		"own": u.Own, "external": u.External, "committer": optionalMember(u.Committer), "added": list(u.Added, memberValue),
+		"removed": list(u.Removed, memberValue), "updated": list(u.Updated, memberValue),
+		"extensionsChanged": u.ExtensionsChanged, "pskCount": u.PSKs, "custom": list(u.Custom, customValue),
+		"reInit": optionalReInit(u.ReInit),
+	}.value()
+}
+
+// optionalReInit is a ReInit, or nil.
+func optionalReInit(r *message.ReInit) any {
+	if r == nil {
+		return nil
+	}
+	return reInitValue(r)
 }
 
 func reInitValue(r *message.ReInit) any {
 	return object{
 		"group": bytesValue(r.GroupID), "suite": int(r.CipherSuite), "extensions": list(r.Extensions, extensionValue),
+	}.value()
+}
+
+func welcomeValue(w *mls.WelcomeInfo) any {
+	return object{
+		"group": bytesValue(w.GroupID), "epoch": epochValue(w.Epoch), "suite": int(w.CipherSuite), "identity": bytesValue(w.Identity),
+		"extensions": list(w.Extensions, extensionValue), "psks": list(w.PSKs, pskValue), "hasTree": w.HasTree,
+		"memberCount": w.MemberCount, "signer": optionalMember(w.Signer),
 	}.value()
 }
 
@@ -430,6 +599,9 @@ func headerValue(h message.Header) any {
 	switch h.WireFormat {
 	case message.WireFormatPublicMessage, message.WireFormatPrivateMessage:
 		o["contentType"] = int(h.ContentType)
+		if h.WireFormat == message.WireFormatPublicMessage {
+			o["sender"] = int(h.Sender)
+		}
 		fallthrough
 	case message.WireFormatGroupInfo:
 		o["group"], o["epoch"] = bytesValue(h.GroupID), epochValue(h.Epoch)
@@ -455,29 +627,37 @@ func leaf(number *uint32) *treemath.LeafIndex {
 	return &i
 }
 
-// externalPSKs names external pre-shared keys.
-func externalPSKs(ids [][]byte) []message.PreSharedKeyID {
-	out := make([]message.PreSharedKeyID, len(ids))
-	for i, id := range ids {
-		out[i] = *externalPSK(id)
+// listed is a list of extensions that may not be given.
+func listed(list message.Extensions) *message.Extensions {
+	if list == nil {
+		return nil
+	}
+	return &list
+}
+
+// codePoints turns numbers into code points of a registry.
+func codePoints[T ~uint16](numbers []uint32) []T {
+	out := make([]T, len(numbers))
+	for i, n := range numbers {
+		out[i] = T(n)
 	}
 	return out
 }
 
-// externalPSK is externalPSKs for one that may not be given.
-func externalPSK(id []byte) *message.PreSharedKeyID {
-	if id == nil {
-		return nil
+// count is a number of mls.Limits, 0 when it is not given.
+func count(n *uint32) int {
+	if n == nil {
+		return 0
 	}
-	return &message.PreSharedKeyID{Type: message.PSKExternal, ID: id}
+	return int(*n)
 }
 
-// orEmpty is a list of extensions, empty when it is not given.
-func orEmpty(list *message.Extensions) message.Extensions {
-	if list == nil {
-		return nil
+// countOrNone is count where 0 means none, which mls.Limits has as -1.
+func countOrNone(n *uint32) int {
+	if n != nil && *n == 0 {
+		return -1
 	}
-	return *list
+	return count(n)
 }
 
 // seconds is a duration, 0 when it is not given.

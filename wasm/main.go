@@ -33,6 +33,7 @@ func main() {
 	stop := make(chan struct{})
 	host.Call("ready", map[string]any{
 		"call":     js.FuncOf(enter),
+		"cancel":   js.FuncOf(cancel),
 		"describe": js.FuncOf(describe),
 		"settle":   js.FuncOf(settle),
 		"stop": js.FuncOf(func(js.Value, []js.Value) any {

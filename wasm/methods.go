@@ -7,6 +7,7 @@ import (
 
 	"webmls/mls"
 	"webmls/mls/message"
+	"webmls/mls/treemath"
 )
 
 // A method reads the arguments of a call, at once, and makes the job that
@@ -25,7 +26,8 @@ type groupStep func(ctx context.Context, g *mls.Group) (any, error)
 var methods = map[string]method{
 	"open": alone(func(in *args) func() (any, error) {
 		store, authenticator := in.hostObject("store"), in.hostObject("authenticator")
-		return func() (any, error) { return as(same[int])(openClient(store, authenticator)) }
+		options := openOptions{identifies: in.flag("identifies"), limits: in.limits("limits"), supported: in.supported("supported")}
+		return func() (any, error) { return as(same[int])(openClient(store, authenticator, options)) }
 	}),
 	"close": alone(func(in *args) func() (any, error) {
 		number := in.number("client")
@@ -66,7 +68,10 @@ var methods = map[string]method{
 	}),
 	"createKeyPackages": ofClient(func(in *args) clientStep {
 		identity, count := in.bytes("identity"), int(in.number("count"))
-		options := mls.KeyPackageOptions{Lifetime: seconds(in.optionalNumber("lifetime")), LastResort: in.flag("lastResort")}
+		options := mls.KeyPackageOptions{
+			Lifetime: seconds(in.optionalNumber("lifetime")), LastResort: in.flag("lastResort"),
+			Extensions: in.extensions("extensions"), LeafExtensions: in.extensions("leafExtensions"),
+		}
 		return func(ctx context.Context, c *mls.Client) (any, error) {
 			return asList(bytesValue)(c.CreateKeyPackages(ctx, identity, count, options))
 		}
@@ -77,9 +82,21 @@ var methods = map[string]method{
 			return as(same[int])(c.KeyPackageCount(ctx, identity))
 		}
 	}),
+	"keyPackages": ofClient(func(in *args) clientStep {
+		identity := in.bytes("identity")
+		return func(ctx context.Context, c *mls.Client) (any, error) {
+			return asList(keyPackageValue)(c.KeyPackages(ctx, identity))
+		}
+	}),
+	"deleteKeyPackages": ofClient(func(in *args) clientStep {
+		references := in.bytesList("references")
+		return func(ctx context.Context, c *mls.Client) (any, error) {
+			return nothing(c.DeleteKeyPackages(ctx, references...))
+		}
+	}),
 	"createGroup": ofClient(func(in *args) clientStep {
 		identity := in.bytes("identity")
-		options := mls.GroupOptions{GroupID: in.optionalBytes("id"), Extensions: orEmpty(in.extensions("extensions"))}
+		options := mls.GroupOptions{GroupID: in.optionalBytes("id"), Extensions: in.extensions("extensions")}
 		return func(ctx context.Context, c *mls.Client) (any, error) {
 			return infoOf(ctx)(c.CreateGroup(ctx, identity, options))
 		}
@@ -90,14 +107,37 @@ var methods = map[string]method{
 			return infoOf(ctx)(c.JoinGroup(ctx, welcome, options))
 		}
 	}),
+	"inspectWelcome": ofClient(func(in *args) clientStep {
+		welcome := in.bytes("welcome")
+		return func(ctx context.Context, c *mls.Client) (any, error) {
+			return as(welcomeValue)(c.InspectWelcome(ctx, welcome))
+		}
+	}),
 	"joinExternal": ofClient(func(in *args) clientStep {
 		identity, groupInfo := in.bytes("identity"), in.bytes("groupInfo")
 		options := mls.ExternalOptions{
 			RatchetTree: in.optionalBytes("ratchetTree"), Resync: in.flag("resync"),
-			PSKs: externalPSKs(in.bytesList("psks")), AuthenticatedData: in.optionalBytes("authenticatedData"),
+			PSKs: in.psks("psks"), AuthenticatedData: in.optionalBytes("authenticatedData"), WithGroupInfo: in.flag("withGroupInfo"),
 		}
 		return func(ctx context.Context, c *mls.Client) (any, error) {
-			return externalJoin(ctx)(c.JoinExternal(ctx, identity, groupInfo, options))
+			return founded(ctx)(c.JoinExternal(ctx, identity, groupInfo, options))
+		}
+	}),
+	"proposeToJoin": ofClient(func(in *args) clientStep {
+		groupInfo, keyPackage, data := in.bytes("groupInfo"), in.bytes("keyPackage"), in.optionalBytes("authenticatedData")
+		return func(ctx context.Context, c *mls.Client) (any, error) {
+			return as(bytesValue)(c.ProposeToJoin(ctx, groupInfo, keyPackage, data))
+		}
+	}),
+	"proposeExternally": ofClient(func(in *args) clientStep {
+		groupInfo, from := in.bytes("groupInfo"), mls.ExternalProposer{Index: in.number("index"), Identity: in.bytes("identity")}
+		options := mls.ProposeOptions{
+			Add: in.optionalBytes("add"), Remove: leaf(in.optionalNumber("remove")), PSK: in.psk("psk"),
+			Extensions: listed(in.extensions("extensions")), ReInit: in.reInit("reInit"), Custom: in.custom("custom"),
+			AuthenticatedData: in.optionalBytes("authenticatedData"),
+		}
+		return func(ctx context.Context, c *mls.Client) (any, error) {
+			return as(bytesValue)(c.ProposeExternally(ctx, groupInfo, from, options))
 		}
 	}),
 	"groups": ofClient(func(in *args) clientStep {
@@ -122,10 +162,17 @@ var methods = map[string]method{
 	"group.members": ofGroup(func(in *args) groupStep {
 		return func(ctx context.Context, g *mls.Group) (any, error) { return asList(memberValue)(g.Members(ctx)) }
 	}),
+	"group.member": ofGroup(func(in *args) groupStep {
+		leaf := treemath.LeafIndex(in.number("leaf"))
+		return func(ctx context.Context, g *mls.Group) (any, error) {
+			return as(memberDetailsValue)(g.Member(ctx, leaf))
+		}
+	}),
 	"group.commit": ofGroup(func(in *args) groupStep {
 		options := mls.CommitOptions{
-			Add: in.bytesList("add"), Remove: leaves(in.numberList("remove")), PSKs: externalPSKs(in.bytesList("psks")),
-			Extensions: in.extensions("extensions"), NoPath: in.flag("noPath"), PublicMessage: in.flag("publicMessage"),
+			Add: in.bytesList("add"), Remove: leaves(in.numberList("remove")), PSKs: in.psks("psks"),
+			Extensions: listed(in.extensions("extensions")), ReInit: in.reInit("reInit"), Custom: in.customs("custom"),
+			NoPath: in.flag("noPath"), PublicMessage: in.flag("publicMessage"),
 			NoRatchetTree: in.flag("noRatchetTree"), WithGroupInfo: in.flag("withGroupInfo"),
 			IgnoreProposals: in.flag("ignoreProposals"), AuthenticatedData: in.optionalBytes("authenticatedData"),
 			Identity: in.optionalBytes("identity"),
@@ -143,10 +190,28 @@ var methods = map[string]method{
 	"group.clearPendingCommit": ofGroup(func(in *args) groupStep {
 		return func(ctx context.Context, g *mls.Group) (any, error) { return nothing(g.ClearPendingCommit(ctx)) }
 	}),
+	"group.pendingRatchetTree": ofGroup(func(in *args) groupStep {
+		return func(ctx context.Context, g *mls.Group) (any, error) {
+			return as(bytesValue)(g.PendingRatchetTree(ctx))
+		}
+	}),
+	"group.reInit": ofGroup(func(in *args) groupStep {
+		keyPackages, options := in.bytesList("keyPackages"), in.successor()
+		return func(ctx context.Context, g *mls.Group) (any, error) {
+			return founded(ctx)(g.ReInit(ctx, keyPackages, options))
+		}
+	}),
+	"group.branch": ofGroup(func(in *args) groupStep {
+		keyPackages := in.bytesList("keyPackages")
+		options := mls.BranchOptions{SuccessorOptions: in.successor(), GroupID: in.optionalBytes("id"), Extensions: in.extensions("extensions")}
+		return func(ctx context.Context, g *mls.Group) (any, error) {
+			return founded(ctx)(g.Branch(ctx, keyPackages, options))
+		}
+	}),
 	"group.propose": ofGroup(func(in *args) groupStep {
 		options := mls.ProposeOptions{
-			Add: in.optionalBytes("add"), Remove: leaf(in.optionalNumber("remove")), Update: in.flag("update"),
-			PSK: externalPSK(in.optionalBytes("psk")), Extensions: in.extensions("extensions"),
+			Add: in.optionalBytes("add"), Remove: leaf(in.optionalNumber("remove")), Update: in.flag("update"), PSK: in.psk("psk"),
+			Extensions: listed(in.extensions("extensions")), ReInit: in.reInit("reInit"), Custom: in.custom("custom"),
 			Identity: in.optionalBytes("identity"), PublicMessage: in.flag("publicMessage"),
 			AuthenticatedData: in.optionalBytes("authenticatedData"),
 		}
@@ -193,7 +258,10 @@ var methods = map[string]method{
 
 // alone makes a method that is for no open client and waits for nothing.
 func alone(read func(in *args) func() (any, error)) method {
-	return func(in *args) *job { return &job{step: read(in)} }
+	return func(in *args) *job {
+		step := read(in)
+		return &job{step: func(context.Context) (any, error) { return step() }}
+	}
 }
 
 // ofClient makes a method of a client, in the lane of the calls for no group.
@@ -228,13 +296,14 @@ func infoOf(ctx context.Context) func(*mls.Group, error) (any, error) {
 	}
 }
 
-// externalJoin makes the result of an external join: the group and the commit.
-func externalJoin(ctx context.Context) func(*mls.Group, *mls.CommitResult, error) (any, error) {
+// founded makes the result of a step that gives a group and the commit that
+// leads into it.
+func founded(ctx context.Context) func(*mls.Group, *mls.CommitResult, error) (any, error) {
 	return func(g *mls.Group, commit *mls.CommitResult, err error) (any, error) {
 		info, err := infoOf(ctx)(g, err)
 		if err != nil {
 			return nil, err
 		}
-		return externalValue(info, commit), nil
+		return foundedValue(info, commit), nil
 	}
 }

@@ -11,10 +11,11 @@ import (
 	"webmls/mls/mlserr"
 )
 
-// enter is the one way in: call(method, args) -> Promise. It decodes the
-// arguments at once, so that the caller may change its bytes afterwards, and
+// enter is the one way in: call(method, args, number) -> Promise. It decodes
+// the arguments at once, so that the caller may change its bytes afterwards, and
 // takes the call's place among those for the same group; all else happens in a
-// goroutine, because a callback of JavaScript must not block.
+// goroutine, because a callback of JavaScript must not block. By its number, if
+// that is not 0, a call can be cancelled and is told of its progress.
 func enter(_ js.Value, params []js.Value) any {
 	deferred := host.Call("defer")
 	j, err := decode(params)
@@ -22,16 +23,18 @@ func enter(_ js.Value, params []js.Value) any {
 		deferred.Call("reject", errorValue(err))
 		return deferred.Get("promise")
 	}
+	ctx, forget := j.context(params[2].Int())
 	before, done := j.queue()
 	go func() {
-		<-before
 		defer done()
-		result, err := j.run()
+		defer forget()
+		result, err := j.await(ctx, before)
 		if err != nil {
 			deferred.Call("reject", errorValue(err))
-			return
+		} else {
+			deferred.Call("resolve", result)
 		}
-		deferred.Call("resolve", result)
+		<-before // a place that was given up is still taken
 	}()
 	return deferred.Get("promise")
 }
@@ -40,7 +43,21 @@ func enter(_ js.Value, params []js.Value) any {
 type job struct {
 	client *client // nil: the job waits for nothing
 	lane   string
-	step   func() (any, error)
+	step   func(ctx context.Context) (any, error)
+}
+
+// await waits for the job's turn and carries it out. Code: CANCELLED, when ctx
+// ends before its turn has come.
+func (j *job) await(ctx context.Context, before <-chan struct{}) (js.Value, error) {
+	select {
+	case <-before:
+	case <-ctx.Done():
+		if j.client == nil || j.client.ctx.Err() == nil {
+			return js.Undefined(), mlserr.Wrap(mlserr.Cancelled, "", ctx.Err())
+		}
+		<-before // the client is being closed, and the step says so
+	}
+	return j.run(ctx)
 }
 
 // queue takes the job's place in its lane. The channel is closed when its turn
@@ -76,9 +93,9 @@ func decode(params []js.Value) (j *job, err error) {
 }
 
 // run carries the job out and turns its result into a value of JavaScript.
-func (j *job) run() (result js.Value, err error) {
+func (j *job) run(ctx context.Context) (result js.Value, err error) {
 	defer recovered(&err)
-	v, err := j.step()
+	v, err := j.step(ctx)
 	if err != nil {
 		return js.Undefined(), err
 	}

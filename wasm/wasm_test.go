@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 // bridge calls a method as JavaScript does, and waits.
 func bridge(t *testing.T, method string, args any) (js.Value, error) {
 	t.Helper()
-	return await(t.Context(), evaluate("return { get: () => a }", enter(js.Undefined(), []js.Value{js.ValueOf(method), js.ValueOf(args)})), "get")
+	return await(t.Context(), evaluate("return { get: () => a }", enter(js.Undefined(), []js.Value{js.ValueOf(method), js.ValueOf(args), js.ValueOf(0)})), "get")
 }
 
 func wantCode(t *testing.T, err error, code mlserr.Code) {
@@ -136,7 +136,7 @@ func TestTurns(t *testing.T) {
 			defer close(finished)
 			<-before
 			defer done()
-			if _, err := j.run(); err != nil {
+			if _, err := j.run(t.Context()); err != nil {
 				t.Error(err)
 			}
 		}()
@@ -189,7 +189,7 @@ func TestArgs(t *testing.T) {
 	if c := in.credential("basic"); c.Type != 1 || string(c.Identity) != "\x09" {
 		t.Error(c)
 	}
-	if e := in.extensions("extensions"); len(*e) != 1 || (*e)[0].Type != 10 || string((*e)[0].Data) != "\x01" {
+	if e := in.extensions("extensions"); len(e) != 1 || e[0].Type != 10 || string(e[0].Data) != "\x01" {
 		t.Error(e)
 	}
 	if in.err != nil {

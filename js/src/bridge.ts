@@ -14,7 +14,13 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Methods of the program itself. */
 export interface ProgramMethods {
-  open(args: { store: HostStore; authenticator: HostAuthenticator }): number;
+  open(args: {
+    store: HostStore;
+    authenticator: HostAuthenticator;
+    identifies?: boolean;
+    limits?: LimitsValue;
+    supported?: SupportedValue;
+  }): number;
   close(args: { client: number }): void;
   peek(args: { message: Uint8Array }): HeaderValue;
   /** Argon2id (RFC 9106) with one lane and 32 bytes of output; memory in KiB. It occupies the thread until it is done. */
@@ -29,18 +35,42 @@ export interface ClientMethods {
   /** Signs with the key of an `issueIdentity` that is waiting for its credential. */
   "issueIdentity.sign"(args: { issue: number; content: Uint8Array }): Bytes;
   identities(args: {}): IdentityValue[];
-  createKeyPackages(args: { identity: Uint8Array; count: number; lifetime?: number; lastResort?: boolean }): Bytes[];
+  createKeyPackages(args: {
+    identity: Uint8Array;
+    count: number;
+    lifetime?: number;
+    lastResort?: boolean;
+    extensions?: ExtensionValue[];
+    leafExtensions?: ExtensionValue[];
+  }): Bytes[];
   keyPackageCount(args: { identity: Uint8Array }): number;
+  keyPackages(args: { identity: Uint8Array }): KeyPackageValue[];
+  deleteKeyPackages(args: { references?: Uint8Array[] }): void;
   createGroup(args: { identity: Uint8Array; id?: Uint8Array; extensions?: ExtensionValue[] }): InfoValue;
   joinGroup(args: { welcome: Uint8Array; ratchetTree?: Uint8Array }): InfoValue;
+  inspectWelcome(args: { welcome: Uint8Array }): WelcomeValue;
   joinExternal(args: {
     identity: Uint8Array;
     groupInfo: Uint8Array;
     ratchetTree?: Uint8Array;
     resync?: boolean;
-    psks?: Uint8Array[];
+    psks?: PskValue[];
     authenticatedData?: Uint8Array;
-  }): ExternalValue;
+    withGroupInfo?: boolean;
+  }): FoundedValue;
+  proposeToJoin(args: { groupInfo: Uint8Array; keyPackage: Uint8Array; authenticatedData?: Uint8Array }): Bytes;
+  proposeExternally(args: {
+    identity: Uint8Array;
+    index: number;
+    groupInfo: Uint8Array;
+    add?: Uint8Array;
+    remove?: number;
+    psk?: PskValue;
+    extensions?: ExtensionValue[];
+    reInit?: ReInitValue;
+    custom?: CustomValue;
+    authenticatedData?: Uint8Array;
+  }): Bytes;
   groups(args: {}): Bytes[];
   storePSK(args: { id: Uint8Array; secret: Uint8Array }): void;
   deletePSK(args: { id: Uint8Array }): void;
@@ -51,11 +81,14 @@ export interface GroupMethods {
   "group.delete"(args: {}): void;
   "group.info"(args: {}): InfoValue;
   "group.members"(args: {}): MemberValue[];
+  "group.member"(args: { leaf: number }): MemberDetailsValue;
   "group.commit"(args: {
     add?: Uint8Array[];
     remove?: number[];
-    psks?: Uint8Array[];
+    psks?: PskValue[];
     extensions?: ExtensionValue[];
+    reInit?: ReInitValue;
+    custom?: CustomValue[];
     noPath?: boolean;
     publicMessage?: boolean;
     noRatchetTree?: boolean;
@@ -65,14 +98,26 @@ export interface GroupMethods {
     identity?: Uint8Array;
   }): CommitValue;
   "group.pendingCommit"(args: {}): CommitValue | undefined;
+  "group.pendingRatchetTree"(args: {}): Bytes;
   "group.applyPendingCommit"(args: {}): EventValue;
   "group.clearPendingCommit"(args: {}): void;
+  "group.reInit"(args: { keyPackages?: Uint8Array[]; identity?: Uint8Array; noRatchetTree?: boolean; withGroupInfo?: boolean }): FoundedValue;
+  "group.branch"(args: {
+    keyPackages?: Uint8Array[];
+    id?: Uint8Array;
+    extensions?: ExtensionValue[];
+    identity?: Uint8Array;
+    noRatchetTree?: boolean;
+    withGroupInfo?: boolean;
+  }): FoundedValue;
   "group.propose"(args: {
     add?: Uint8Array;
     remove?: number;
     update?: boolean;
-    psk?: Uint8Array;
+    psk?: PskValue;
     extensions?: ExtensionValue[];
+    reInit?: ReInitValue;
+    custom?: CustomValue;
     identity?: Uint8Array;
     publicMessage?: boolean;
     authenticatedData?: Uint8Array;
@@ -96,6 +141,13 @@ export type CallMethod = Exclude<Method, "open" | "close">;
 export type Args<M extends Method> = Parameters<Methods[M]>[0] &
   (M extends keyof ClientMethods ? { client: number } : unknown) &
   (M extends keyof GroupMethods ? { client: number; group: Uint8Array } : unknown);
+/** What a database is opened with, beside the functions of the host. */
+export type Settings = Omit<Args<"open">, "store" | "authenticator">;
+/** What a caller wants of a call that may take long. */
+export interface Control {
+  signal?: AbortSignal | undefined;
+  progress?: ((done: number, total: number) => void) | undefined;
+}
 /** What a method gives. */
 export type Result<M extends Method> = ReturnType<Methods[M]>;
 
@@ -127,6 +179,64 @@ export interface MemberValue {
   own: boolean;
 }
 
+export interface MemberDetailsValue {
+  member: MemberValue;
+  encryptionKey: Bytes;
+  versions: number[];
+  suites: number[];
+  extensionTypes: number[];
+  proposalTypes: number[];
+  credentialTypes: number[];
+  extensions: ExtensionValue[];
+  notBefore?: string;
+  notAfter?: string;
+}
+
+/** A key package of this client. `notAfter` is in seconds since 1970. */
+export interface KeyPackageValue {
+  reference: Bytes;
+  identity: Bytes;
+  keyPackage: Bytes;
+  lastResort: boolean;
+  notAfter: string;
+}
+
+/** A pre-shared key: an external one by its id, else the resumption key of an epoch of a group. */
+export interface PskValue {
+  id?: Bytes;
+  group?: Bytes;
+  epoch?: string;
+}
+
+/** A proposal of a type beyond RFC 9420. */
+export interface CustomValue {
+  type: number;
+  data: Bytes;
+}
+
+/** What mls.Limits bounds. Durations are in seconds, sizes in bytes; 0 is none where that is possible. */
+export interface LimitsValue {
+  maxMessage?: number;
+  maxMembers?: number;
+  maxProposals?: number;
+  maxForward?: number;
+  maxSkipped?: number;
+  pastEpochs?: number;
+  pastEpochAge?: number;
+  resumptionPSKs?: number;
+  maxLifetime?: number;
+  lifetimeSkew?: number;
+  ignoreReceivedLifetimes?: boolean;
+  padding?: number;
+}
+
+/** The code points that the application supports beyond RFC 9420. */
+export interface SupportedValue {
+  extensions?: number[];
+  proposals?: number[];
+  credentials?: number[];
+}
+
 export interface ClaimValue {
   group: Bytes;
   credential: CredentialValue;
@@ -147,9 +257,23 @@ export interface InfoValue {
   extensions: ExtensionValue[];
   hasPendingCommit: boolean;
   pendingProposals: number;
+  reInit?: ReInitValue;
 }
 
-export interface ExternalValue {
+export interface WelcomeValue {
+  group: Bytes;
+  epoch: string;
+  suite: number;
+  identity: Bytes;
+  extensions: ExtensionValue[];
+  psks: PskValue[];
+  hasTree: boolean;
+  memberCount: number;
+  signer?: MemberValue;
+}
+
+/** A group with the commit that leads into it. */
+export interface FoundedValue {
   info: InfoValue;
   commit: CommitValue;
 }
@@ -180,7 +304,11 @@ export interface ProposalValue {
   credential?: CredentialValue;
   signatureKey?: Bytes;
   leaf?: number;
+  psk?: PskValue;
+  reInit?: ReInitValue;
   extensions?: ExtensionValue[];
+  data?: Bytes;
+  message?: Bytes;
 }
 
 export interface ReInitValue {
@@ -198,6 +326,7 @@ export interface UpdateValue {
   updated: MemberValue[];
   extensionsChanged: boolean;
   pskCount: number;
+  custom: CustomValue[];
   reInit?: ReInitValue;
 }
 
@@ -217,6 +346,7 @@ export interface EventValue {
 export interface HeaderValue {
   wireFormat: number;
   contentType?: number;
+  sender?: number;
   group?: Bytes;
   epoch?: string;
 }
@@ -276,6 +406,8 @@ export interface HostAuthenticator {
   authenticate(claims: ClaimValue[]): Promise<number>;
   /** Returns whether the client of `next` may take the place of the client of `old`. */
   succeeds(old: ClaimValue, next: ClaimValue): Promise<boolean>;
+  /** Names the client of a claim, the same in all groups. Asked where `open` says so. */
+  identify(claim: ClaimValue): Promise<Uint8Array | undefined>;
   /** Makes the credential for a new signature key. */
   issue(issue: number, publicKey: Bytes): Promise<CredentialValue>;
 }

@@ -2,7 +2,7 @@
  * Connections of a page to a running program: in a worker, or in place. MLS
  * objects of one page share a connection, and with it the program.
  */
-import type { Args, CallMethod, HostAuthenticator, Result } from "./bridge.js";
+import type { Args, CallMethod, Control, HostAuthenticator, Result, Settings } from "./bridge.js";
 import { errorOf, errorValue, failure, type ErrorValue, type MLSError } from "./errors.js";
 import { Runtime } from "./runtime.js";
 import { besidePage, type Thread } from "./thread.js";
@@ -10,8 +10,8 @@ import { besidePage, type Thread } from "./thread.js";
 /** A way to a running program. */
 export interface Connection {
   /** Opens a client of a database and returns its number. */
-  open(database: string, authenticator: HostAuthenticator): Promise<number>;
-  call<M extends CallMethod>(method: M, args: Args<M>): Promise<Result<M>>;
+  open(database: string, settings: Settings, authenticator: HostAuthenticator): Promise<number>;
+  call<M extends CallMethod>(method: M, args: Args<M>, control: Control): Promise<Result<M>>;
   /** Closes a client. */
   close(client: number): Promise<void>;
   /** Ends the program. */
@@ -25,14 +25,16 @@ export interface Connection {
 /** From the page to the worker. */
 export type Request =
   | { kind: "start"; id: number; wasm: string | undefined }
-  | { kind: "open"; id: number; database: string; authenticator: number }
-  | { kind: "call"; id: number; method: CallMethod; args: object }
+  | { kind: "open"; id: number; database: string; settings: Settings; authenticator: number }
+  | { kind: "call"; id: number; method: CallMethod; args: object; controlled: boolean }
+  | { kind: "cancel"; id: number }
   | { kind: "close"; id: number; client: number }
   | ({ kind: "answer"; id: number } & Outcome);
 
 /** From the worker to the page. */
 export type Response =
   | ({ kind: "result"; id: number } & Outcome)
+  | { kind: "progress"; id: number; done: number; total: number }
   | { kind: "ask"; id: number; authenticator: number; method: keyof HostAuthenticator; params: unknown[] }
   | { kind: "died"; error: ErrorValue };
 
@@ -50,6 +52,7 @@ export class WorkerConnection implements Connection {
   readonly #authenticators = new Map<number, HostAuthenticator>();
   readonly #clients = new Map<number, number>(); // the authenticator of each client
   readonly #watching = new AbortController();
+  readonly #progress = new Map<number, NonNullable<Control["progress"]>>(); // of each call that wants to be told
   #next = 0;
   #started = false;
   #death: MLSError | undefined;
@@ -94,11 +97,11 @@ export class WorkerConnection implements Connection {
     navigator.locks.request(lock, { signal }, () => this.#die("the worker was ended")).catch(() => {}); // stopped
   }
 
-  async open(database: string, authenticator: HostAuthenticator): Promise<number> {
+  async open(database: string, settings: Settings, authenticator: HostAuthenticator): Promise<number> {
     const id = this.#id();
     this.#authenticators.set(id, authenticator);
     try {
-      const client = (await this.#request({ kind: "open", id, database, authenticator: id })) as number;
+      const client = (await this.#request({ kind: "open", id, database, settings, authenticator: id })) as number;
       this.#clients.set(client, id);
       return client;
     } catch (error) {
@@ -107,8 +110,20 @@ export class WorkerConnection implements Connection {
     }
   }
 
-  call<M extends CallMethod>(method: M, args: Args<M>): Promise<Result<M>> {
-    return this.#request({ kind: "call", id: this.#id(), method, args: tight(args) }) as Promise<Result<M>>;
+  async call<M extends CallMethod>(method: M, args: Args<M>, { signal, progress }: Control): Promise<Result<M>> {
+    const id = this.#id();
+    const controlled = signal !== undefined || progress !== undefined;
+    const result = this.#request({ kind: "call", id, method, args: tight(args) as object, controlled }) as Promise<Result<M>>;
+    if (!controlled) return result;
+    const cancel = () => this.#worker.postMessage({ kind: "cancel", id } satisfies Request);
+    if (progress) this.#progress.set(id, progress);
+    signal?.addEventListener("abort", cancel);
+    try {
+      return await result;
+    } finally {
+      this.#progress.delete(id);
+      signal?.removeEventListener("abort", cancel);
+    }
   }
 
   async close(client: number): Promise<void> {
@@ -154,6 +169,9 @@ export class WorkerConnection implements Connection {
         else waiting?.resolve(response.value);
         return;
       }
+      case "progress":
+        this.#progress.get(response.id)?.(response.done, response.total);
+        return;
       case "ask":
         void this.#answer(response.id, response.authenticator, response.method, response.params);
         return;
@@ -188,14 +206,11 @@ export class WorkerConnection implements Connection {
 }
 
 /** Cloning a view clones all of the buffer under it: give the worker no more than the view. */
-function tight(args: object): object {
-  const out: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(args)) out[name] = Array.isArray(value) ? value.map(tightBytes) : tightBytes(value);
-  return out;
-}
-
-function tightBytes(value: unknown): unknown {
-  return value instanceof Uint8Array && value.byteLength !== value.buffer.byteLength ? value.slice() : value;
+function tight(value: unknown): unknown {
+  if (value instanceof Uint8Array) return value.byteLength === value.buffer.byteLength ? value : value.slice();
+  if (Array.isArray(value)) return value.map(tight);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, tight(part)]));
 }
 
 /** A program in this very thread. */
@@ -214,12 +229,12 @@ export class LocalConnection implements Connection {
     return new LocalConnection(await Runtime.start(wasm));
   }
 
-  open(database: string, authenticator: HostAuthenticator): Promise<number> {
-    return this.#runtime.open(database, authenticator);
+  open(database: string, settings: Settings, authenticator: HostAuthenticator): Promise<number> {
+    return this.#runtime.open(database, settings, authenticator);
   }
 
-  call<M extends CallMethod>(method: M, args: Args<M>): Promise<Result<M>> {
-    return this.#runtime.call(method, args);
+  call<M extends CallMethod>(method: M, args: Args<M>, control: Control): Promise<Result<M>> {
+    return this.#runtime.call(method, args, control);
   }
 
   close(client: number): Promise<void> {

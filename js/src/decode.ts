@@ -4,15 +4,21 @@ import type {
   ClaimValue,
   CommitValue,
   CredentialValue,
+  CustomValue,
   EventValue,
   ExtensionValue,
   HeaderValue,
   IdentityValue,
   InfoValue,
+  KeyPackageValue,
+  MemberDetailsValue,
   MemberValue,
   ProposalValue,
+  PskValue,
+  ReInitValue,
   SenderValue,
   UpdateValue,
+  WelcomeValue,
 } from "./bridge.js";
 import { failure } from "./errors.js";
 import type {
@@ -21,18 +27,26 @@ import type {
   CommitResult,
   Credential,
   CredentialInput,
+  CustomProposal,
   EventBase,
   Extension,
   GroupState,
   GroupStatus,
   Identity,
+  KeyPackageInfo,
   Member,
+  MemberDetails,
   MessageHeader,
   Place,
   Proposal,
+  PSK,
+  PSKInput,
   ReceivedEvent,
+  ReInit,
+  ReInitContents,
   Sender,
   Update,
+  WelcomeInfo,
 } from "./types.js";
 
 /** Bytes of a string in UTF-8, or the bytes themselves. */
@@ -83,12 +97,77 @@ export function extensionValue(extension: Extension): ExtensionValue {
   return { type: extension.type, data: extension.data as Bytes };
 }
 
+export function customValue(proposal: CustomProposal): CustomValue {
+  return { type: proposal.type, data: proposal.data as Bytes };
+}
+
+export function psk(value: PskValue): PSK {
+  return value.id ? { type: "external", id: value.id } : { type: "resumption", groupId: value.group!, epoch: BigInt(value.epoch!) };
+}
+
+/** The other way round. */
+export function pskValue(input: PSKInput): PskValue {
+  if (typeof input === "string" || input instanceof Uint8Array) return { id: utf8(input) as Bytes };
+  return { group: input.groupId as Bytes, epoch: input.epoch.toString() };
+}
+
+export function reInit(value: ReInitValue): ReInit {
+  return { groupId: value.group, suite: value.suite, extensions: value.extensions };
+}
+
+/** The other way round; `suite` is that of the group so far. */
+export function reInitValue(contents: ReInitContents, suite: number | undefined): ReInitValue {
+  return {
+    group: (contents.groupId ?? crypto.getRandomValues(new Uint8Array(32))) as Bytes,
+    suite: contents.suite ?? suite!,
+    extensions: (contents.extensions ?? []).map(extensionValue),
+  };
+}
+
+export function keyPackage(value: KeyPackageValue): KeyPackageInfo {
+  const { notAfter, ...rest } = value;
+  return { ...rest, expires: date(notAfter) };
+}
+
+export function welcome(value: WelcomeValue): WelcomeInfo {
+  const { group, signer, ...rest } = value;
+  return {
+    ...rest,
+    groupId: group,
+    epoch: BigInt(value.epoch),
+    suite: value.suite as CipherSuite,
+    psks: value.psks.map(psk),
+    ...(signer && { signer: member(signer) }),
+  };
+}
+
+/** A time in seconds since 1970; the farthest date for what is beyond all dates. */
+function date(seconds: string): Date {
+  return new Date(Math.min(Number(seconds) * 1000, 8.64e15));
+}
+
 export function identity(value: IdentityValue): Identity {
   return { ...value, suite: value.suite as CipherSuite, credential: credential(value.credential), ...nameOf(value.credential.identity) };
 }
 
 export function member(value: MemberValue): Member {
   return { ...value, credential: credential(value.credential), ...nameOf(value.credential.identity) };
+}
+
+export function memberDetails(value: MemberDetailsValue): MemberDetails {
+  return {
+    ...member(value.member),
+    encryptionKey: value.encryptionKey,
+    capabilities: {
+      versions: value.versions,
+      suites: value.suites,
+      extensions: value.extensionTypes,
+      proposals: value.proposalTypes,
+      credentials: value.credentialTypes,
+    },
+    extensions: value.extensions,
+    ...(value.notAfter && { lifetime: { notBefore: date(value.notBefore!), notAfter: date(value.notAfter) } }),
+  };
 }
 
 export function claim(value: ClaimValue): Claim {
@@ -103,13 +182,14 @@ export function claim(value: ClaimValue): Claim {
 }
 
 export function state(value: InfoValue): GroupState {
-  const { group, ...rest } = value;
+  const { group, reInit: successor, ...rest } = value;
   return {
     ...rest,
     groupId: group,
     status: value.status as GroupStatus,
     epoch: BigInt(value.epoch),
     suite: value.suite as CipherSuite,
+    ...(successor && { reInit: reInit(successor) }),
   };
 }
 
@@ -128,7 +208,7 @@ export function sender(value: SenderValue): Sender {
 }
 
 export function proposal(value: ProposalValue): Proposal {
-  const base = { reference: value.reference, sender: sender(value.sender) };
+  const base = { reference: value.reference, sender: sender(value.sender), ...(value.message && { message: value.message }) };
   switch (value.type) {
     case 1:
     case 2:
@@ -141,26 +221,26 @@ export function proposal(value: ProposalValue): Proposal {
     case 3:
       return { ...base, type: "remove", leaf: value.leaf! };
     case 4:
-      return { ...base, type: "psk" };
+      return { ...base, type: "psk", psk: psk(value.psk!) };
     case 5:
-      return { ...base, type: "reinit" };
+      return { ...base, type: "reinit", reInit: reInit(value.reInit!) };
     case 6:
       return { ...base, type: "external-init" };
     case 7:
       return { ...base, type: "group-context-extensions", extensions: value.extensions! };
   }
-  return { ...base, type: "other", proposalType: value.type };
+  return { ...base, type: "other", proposalType: value.type, data: value.data! };
 }
 
 function update(value: UpdateValue): Update {
-  const { committer, added, removed, updated, reInit, ...rest } = value;
+  const { committer, added, removed, updated, reInit: successor, ...rest } = value;
   return {
     ...rest,
     added: added.map(member),
     removed: removed.map(member),
     updated: updated.map(member),
     ...(committer && { committer: member(committer) }),
-    ...(reInit && { reInit: { groupId: reInit.group, suite: reInit.suite, extensions: reInit.extensions } }),
+    ...(successor && { reInit: reInit(successor) }),
   };
 }
 
@@ -204,5 +284,6 @@ export function header(value: HeaderValue): MessageHeader {
     ...(value.group && { groupId: value.group }),
     ...(value.epoch !== undefined && { epoch: BigInt(value.epoch) }),
     ...(value.contentType !== undefined && { content: contentTypes[value.contentType - 1]! }),
+    ...(value.sender !== undefined && { sender: sender({ type: value.sender }).type }),
   };
 }

@@ -190,6 +190,7 @@ const made = {
   STATE_TAMPERED: ["StorageError", "", "a stored record was altered, exchanged, removed or rolled back"],
   STATE_VERSION: ["StorageError", "", "the stored state has a format of another version"],
   KEY_NOT_FOUND: ["StorageError", "", "a private key is not in the key store"],
+  CANCELLED: ["StorageError", "", "the operation was cancelled"],
   INSTANCE_FAILED: ["InternalError", "", "the WebAssembly instance could not be started"],
   INSTANCE_DIED: ["InternalError", "", "the WebAssembly instance ended"],
   INTERNAL: ["InternalError", "", "a fault in this module"],

@@ -4,23 +4,31 @@ import * as decode from "./decode.js";
 import { Emitter, type EventMap } from "./events.js";
 import type {
   ApplicationEvent,
+  BranchOptions,
+  CallOptions,
   CipherSuite,
   CommitContents,
   CommitOptions,
   CommitResult,
   GroupState,
   GroupUpdateEvent,
+  HandshakeOptions,
   Identity,
   Member,
+  MemberDetails,
+  Proposable,
   Proposal,
   ProposalContents,
   ProposalResult,
   ReceivedEvent,
+  SuccessorOptions,
 } from "./types.js";
 
 /** What a group asks its client to do. @internal */
 export interface GroupClient {
   call<M extends keyof GroupMethods>(method: M, args: () => object): Promise<Result<M>>;
+  /** The object of a group that was made. */
+  group(state: GroupState): Group;
   /** Tells the listeners of the client. */
   emit<K extends keyof EventMap>(type: K, event: EventMap[K], group: Group): void;
 }
@@ -79,6 +87,11 @@ export class Group extends Emitter {
     return (await this.#call("group.members")).map(decode.member);
   }
 
+  /** All that the leaf of a member says. Rejects with NOT_A_MEMBER (StateError). */
+  async member(member: Member | number): Promise<MemberDetails> {
+    return decode.memberDetails(await this.#call("group.member", () => ({ leaf: leafOf(member) })));
+  }
+
   /**
    * Creates a commit that adds the owners of key packages, all at once (RFC
    * 9420, Section 12.1.1). See {@link commit}.
@@ -117,13 +130,15 @@ export class Group extends Emitter {
    */
   async commit(contents: CommitContents = {}): Promise<CommitResult> {
     const result = await this.#call("group.commit", () => {
-      const { add, remove, psks, extensions, identity, ...options } = contents;
+      const { add, remove, psks, extensions, reInit, custom, identity, ...options } = contents;
       return {
         ...options,
         ...given("add", add && [...add]),
         ...given("remove", remove?.map(leafOf)),
-        ...given("psks", psks && [...psks]),
+        ...given("psks", psks?.map(decode.pskValue)),
         ...given("extensions", extensions?.map(decode.extensionValue)),
+        ...given("reInit", reInit && decode.reInitValue(reInit, this.suite)),
+        ...given("custom", custom?.map(decode.customValue)),
         ...given("identity", identity && idOf(identity)),
       };
     });
@@ -134,6 +149,11 @@ export class Group extends Emitter {
   async pendingCommit(): Promise<CommitResult | undefined> {
     const result = await this.#call("group.pendingCommit");
     return result && decode.commit(result);
+  }
+
+  /** The ratchet tree of the epoch that the pending commit begins, for those whom it adds by a Welcome without the tree. Rejects with NO_PENDING_COMMIT (StateError). */
+  pendingRatchetTree(): Promise<Bytes> {
+    return this.#call("group.pendingRatchetTree");
   }
 
   /** Makes the pending commit the group's state: the delivery service has accepted it. Rejects with NO_PENDING_COMMIT (StateError). */
@@ -150,21 +170,76 @@ export class Group extends Emitter {
    * Creates a proposal, which takes effect when somebody commits it (RFC 9420,
    * Section 12.1). Rejects as {@link commit} does.
    */
-  async propose(contents: ProposalContents): Promise<ProposalResult> {
+  propose(contents: ProposalContents): Promise<ProposalResult> {
     return this.#call("group.propose", () => {
-      const { remove, extensions, identity, ...rest } = contents;
-      return {
-        ...rest,
-        ...given("remove", remove === undefined ? undefined : leafOf(remove)),
-        ...given("extensions", extensions?.map(decode.extensionValue)),
-        ...given("identity", identity && idOf(identity)),
-      };
+      const { identity, ...rest } = contents;
+      return { ...proposed(rest, this.suite), ...given("identity", identity && idOf(identity)) };
     });
+  }
+
+  /**
+   * Proposes one's own removal (RFC 9420, Section 12.1.3): this client is out
+   * when somebody else commits it. To be forgotten at once as well, {@link delete}
+   * the group once the proposal is sent. Rejects as {@link commit} does.
+   */
+  async leave(options: HandshakeOptions = {}): Promise<ProposalResult> {
+    const { ownLeaf } = await this.info();
+    return this.propose({ ...options, remove: ownLeaf });
   }
 
   /** The proposals of this epoch that wait for a commit. */
   async proposals(): Promise<Proposal[]> {
     return (await this.#call("group.proposals")).map(decode.proposal);
+  }
+
+  /**
+   * Sets a proposal aside: no commit of this client takes it along, and it holds
+   * up no message. Should another member commit it all the same, that commit is
+   * processed. Rejects with PROPOSAL_UNKNOWN (EpochError) when it is not one of {@link proposals}.
+   */
+  async dropProposal(proposal: Pick<Proposal, "reference"> | Uint8Array): Promise<void> {
+    await this.#call("group.dropProposal", () => ({ reference: proposal instanceof Uint8Array ? proposal : proposal.reference }));
+  }
+
+  /**
+   * Creates the group that this one was reinitialized to (RFC 9420, Section
+   * 11.2), after a commit of `reInit` has made this one read-only: by one member,
+   * with key packages of all others, for the new cipher suite. In the new group
+   * the commit that adds them is pending: apply it, then send the Welcome; the
+   * commit goes to nobody. They join by {@link MLS.joinGroup}.
+   *
+   * Rejects with REINIT_INVALID (RejectedError), INVALID_ARGUMENT (StateError) when
+   * the identity is for another cipher suite, and as {@link commit} does.
+   */
+  reInit(keyPackages: readonly Uint8Array[], options: SuccessorOptions = {}): Promise<CommitResult & { readonly group: Group }> {
+    return this.#found("group.reInit", keyPackages, options);
+  }
+
+  /**
+   * Creates a group of some of the members of this one, with its cipher suite,
+   * that is bound to this epoch (RFC 9420, Section 11.3). See {@link reInit} for
+   * what to do then. Rejects with WELCOME_INVALID (RejectedError) when a key
+   * package is not of a member, and as {@link commit} does.
+   */
+  branch(keyPackages: readonly Uint8Array[], options: BranchOptions = {}): Promise<CommitResult & { readonly group: Group }> {
+    return this.#found("group.branch", keyPackages, options);
+  }
+
+  async #found(
+    method: "group.reInit" | "group.branch",
+    keyPackages: readonly Uint8Array[],
+    options: BranchOptions,
+  ): Promise<CommitResult & { readonly group: Group }> {
+    const { info, commit } = await this.#call(method, () => {
+      const { identity, extensions, ...rest } = options;
+      return {
+        ...rest,
+        keyPackages: [...keyPackages],
+        ...given("identity", identity && idOf(identity)),
+        ...given("extensions", extensions?.map(decode.extensionValue)),
+      };
+    });
+    return { group: this.#client.group(decode.state(info)), ...decode.commit(commit) };
   }
 
   /**
@@ -176,7 +251,7 @@ export class Group extends Emitter {
    * Rejects with PENDING_PROPOSALS, NOT_A_MEMBER, GROUP_READ_ONLY and
    * GENERATIONS_SPENT (StateError).
    */
-  send(content: string | Uint8Array, options: { authenticatedData?: Uint8Array } = {}): Promise<Bytes> {
+  send(content: string | Uint8Array, options: CallOptions & { authenticatedData?: Uint8Array } = {}): Promise<Bytes> {
     return this.#call("group.send", () => ({ ...options, content: decode.utf8(content) }));
   }
 
@@ -189,8 +264,8 @@ export class Group extends Emitter {
    * report it), EpochError: EPOCH_AHEAD (catch up, then try again), EPOCH_BEHIND
    * and ALREADY_PROCESSED (ignore it), PROPOSAL_UNKNOWN (a proposal is missing).
    */
-  async receive(message: Uint8Array): Promise<ReceivedEvent> {
-    return this.#happened(decode.event(await this.#call("group.receive", () => ({ message }))));
+  async receive(message: Uint8Array, options: CallOptions = {}): Promise<ReceivedEvent> {
+    return this.#happened(decode.event(await this.#call("group.receive", () => ({ ...options, message }))));
   }
 
   /** The application data that was received and not yet acknowledged, oldest first. */
@@ -215,7 +290,7 @@ export class Group extends Emitter {
   }
 
   /** A signed GroupInfo of this epoch, an MLSMessage, with which others can join (RFC 9420, Section 12.4.3.2). */
-  groupInfo(options: { noRatchetTree?: boolean; noExternalPub?: boolean } = {}): Promise<Bytes> {
+  groupInfo(options: CallOptions & { noRatchetTree?: boolean; noExternalPub?: boolean } = {}): Promise<Bytes> {
     return this.#call("group.groupInfo", () => options);
   }
 
@@ -229,7 +304,7 @@ export class Group extends Emitter {
     await this.#call("group.delete");
   }
 
-  #call<M extends keyof GroupMethods>(method: M, args?: () => Parameters<GroupMethods[M]>[0]): Promise<Result<M>> {
+  #call<M extends keyof GroupMethods>(method: M, args?: () => Parameters<GroupMethods[M]>[0] & CallOptions): Promise<Result<M>> {
     return this.#client.call(method, () => ({ ...args?.(), group: this.id }));
   }
 
@@ -266,11 +341,24 @@ export function idOf(identity: Identity | Uint8Array): Uint8Array {
   return identity instanceof Uint8Array ? identity : identity?.id;
 }
 
+/** What a proposal proposes, as it crosses; `suite` is that of the group, where it is known. */
+export function proposed(contents: Partial<Proposable> & HandshakeOptions, suite?: CipherSuite) {
+  const { remove, psk, extensions, reInit, custom, ...rest } = contents;
+  return {
+    ...rest,
+    ...given("remove", remove === undefined ? undefined : leafOf(remove)),
+    ...given("psk", psk === undefined ? undefined : decode.pskValue(psk)),
+    ...given("extensions", extensions?.map(decode.extensionValue)),
+    ...given("reInit", reInit && decode.reInitValue(reInit, suite)),
+    ...given("custom", custom && decode.customValue(custom)),
+  };
+}
+
 function leafOf(member: Member | number): number {
   return typeof member === "number" ? member : member.leaf;
 }
 
 /** An object with a property, or without it when the value is undefined. */
-function given<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
+export function given<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
   return value === undefined ? {} : ({ [name]: value } as { [P in K]: V });
 }

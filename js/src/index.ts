@@ -7,6 +7,7 @@
 export { MLS } from "./mls.js";
 export { Group } from "./group.js";
 export type { EventMap, Listener } from "./events.js";
+export { externalSenders, readExternalSenders, requiredCapabilities, type ExternalSender } from "./extensions.js";
 export {
   EpochError,
   InternalError,

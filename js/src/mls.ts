@@ -1,25 +1,29 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Clients. */
-import type { Args, Bytes, CallMethod, CredentialValue, HostAuthenticator, Result } from "./bridge.js";
+import type { Args, Bytes, CallMethod, Control, CredentialValue, HostAuthenticator, Result, Settings } from "./bridge.js";
 import { acquire, type Connection } from "./connection.js";
 import { defaultThread } from "./thread.js";
 import * as decode from "./decode.js";
 import { describe, failure, MLSError, RejectedError } from "./errors.js";
 import { Emitter } from "./events.js";
-import { Group, idOf, type GroupClient } from "./group.js";
+import { given, Group, idOf, proposed, type GroupClient } from "./group.js";
 import type {
+  CallOptions,
   CipherSuite,
   CommitResult,
   CreateGroupOptions,
   CredentialInput,
+  ExternalProposalContents,
   GroupState,
   Identity,
   IssueCredential,
   JoinExternalOptions,
   JoinOptions,
+  KeyPackageInfo,
   KeyPackageOptions,
   MessageHeader,
   OpenOptions,
+  WelcomeInfo,
 } from "./types.js";
 
 /** A client of a connection. */
@@ -62,6 +66,7 @@ export class MLS extends Emitter {
     this.#authenticator = { ...authenticator(options), issue: (issue, publicKey) => this.#issue(issue, publicKey) };
     this.#groupClient = {
       call: (method, args) => this.#call(method, args as () => never),
+      group: (state) => this.#group(state),
       emit: (type, event, group) => this.emit(type, event, group),
     };
   }
@@ -109,7 +114,16 @@ export class MLS extends Emitter {
    * Rejects with IDENTITY_NOT_FOUND (StateError).
    */
   createKeyPackages(identity: Identity | Uint8Array, count: number, options: KeyPackageOptions = {}): Promise<Bytes[]> {
-    return this.#call("createKeyPackages", () => ({ ...options, identity: idOf(identity), count }));
+    return this.#call("createKeyPackages", () => {
+      const { extensions, leafExtensions, ...rest } = options;
+      return {
+        ...rest,
+        identity: idOf(identity),
+        count,
+        ...given("extensions", extensions?.map(decode.extensionValue)),
+        ...given("leafExtensions", leafExtensions?.map(decode.extensionValue)),
+      };
+    });
   }
 
   /** Makes one key package. See {@link createKeyPackages}. */
@@ -123,13 +137,30 @@ export class MLS extends Emitter {
   }
 
   /**
+   * The key packages of an identity, those that end first in front: what
+   * {@link keyPackageCount} counts, and those that have ended and were not deleted.
+   */
+  async keyPackages(identity: Identity | Uint8Array): Promise<KeyPackageInfo[]> {
+    return (await this.#call("keyPackages", () => ({ identity: idOf(identity) }))).map(decode.keyPackage);
+  }
+
+  /**
+   * Forgets key packages, by their references, with their private keys: after
+   * they have ended, or once the delivery service has dropped them. A Welcome for
+   * one of them can no longer be joined.
+   */
+  async deleteKeyPackages(keyPackages: readonly (KeyPackageInfo | Uint8Array)[]): Promise<void> {
+    await this.#call("deleteKeyPackages", () => ({ references: keyPackages.map((k) => (k instanceof Uint8Array ? k : k.reference)) }));
+  }
+
+  /**
    * Makes a group with this client as its only member (RFC 9420, Section 11).
    * Rejects with IDENTITY_NOT_FOUND and GROUP_EXISTS (StateError).
    */
   async createGroup(identity: Identity | Uint8Array, options: CreateGroupOptions = {}): Promise<Group> {
     const info = await this.#call("createGroup", () => {
       const { extensions, ...rest } = options;
-      return { ...rest, identity: idOf(identity), ...(extensions && { extensions: extensions.map(decode.extensionValue) }) };
+      return { ...rest, identity: idOf(identity), ...given("extensions", extensions?.map(decode.extensionValue)) };
     });
     return this.#group(decode.state(info));
   }
@@ -161,9 +192,45 @@ export class MLS extends Emitter {
   ): Promise<CommitResult & { readonly group: Group }> {
     const { info, commit } = await this.#call("joinExternal", () => {
       const { psks, ...rest } = options;
-      return { ...rest, identity: idOf(identity), groupInfo, ...(psks && { psks: [...psks] }) };
+      return { ...rest, identity: idOf(identity), groupInfo, ...given("psks", psks?.map(decode.pskValue)) };
     });
     return { group: this.#group(decode.state(info)), ...decode.commit(commit) };
+  }
+
+  /**
+   * Says what a Welcome is for, and changes nothing. Rejects with
+   * NO_MATCHING_KEY_PACKAGE (StateError), PSK_UNKNOWN (RejectedError), and as
+   * {@link joinGroup} does for a Welcome that does not open.
+   */
+  async inspectWelcome(welcome: Uint8Array): Promise<WelcomeInfo> {
+    return decode.welcome(await this.#call("inspectWelcome", () => ({ welcome })));
+  }
+
+  /**
+   * Proposes to a group, from outside, that one of this client's own key
+   * packages be added (RFC 9420, Section 12.1.8): an MLSMessage for the group,
+   * for the epoch of its GroupInfo. When a member commits it, join by the Welcome.
+   * Rejects with INVALID_ARGUMENT (StateError) when the key package is not here.
+   */
+  proposeToJoin(groupInfo: Uint8Array, keyPackage: Uint8Array, options: { authenticatedData?: Uint8Array } = {}): Promise<Bytes> {
+    return this.#call("proposeToJoin", () => ({ ...options, groupInfo, keyPackage }));
+  }
+
+  /**
+   * Proposes to a group that this client is not in, as one whom its
+   * external_senders extension lists at an index (RFC 9420, Section 12.1.8.1;
+   * {@link externalSenders} makes the extension): an MLSMessage for the group, for
+   * the epoch of its GroupInfo.
+   *
+   * Rejects with INVALID_SENDER (RejectedError) when the key of the identity is not
+   * listed there, and with SENDER_NOT_ALLOWED (RejectedError).
+   */
+  proposeExternally(
+    groupInfo: Uint8Array,
+    from: { readonly index: number; readonly identity: Identity | Uint8Array },
+    contents: ExternalProposalContents,
+  ): Promise<Bytes> {
+    return this.#call("proposeExternally", () => ({ ...proposed(contents), groupInfo, index: from.index, identity: idOf(from.identity) }));
   }
 
   /** The ids of the groups in this database. */
@@ -263,11 +330,16 @@ export class MLS extends Emitter {
   }
 
   async #connect(): Promise<Session> {
-    const { database, thread = defaultThread(), wasm } = this.#options;
+    const { database, thread = defaultThread(), wasm, limits, supported, identify } = this.#options;
     const url = wasm === undefined ? undefined : new URL(wasm, location.href).href;
+    const settings: Settings = {
+      identifies: identify !== undefined,
+      limits: { maxMessage, ...limits },
+      supported: Object.fromEntries(Object.entries(supported ?? {}).map(([name, list]) => [name, [...list]])),
+    };
     const { connection, release } = await acquire(thread, url);
     try {
-      return { connection, release, client: await connection.open(database, this.#authenticator) };
+      return { connection, release, client: await connection.open(database, settings, this.#authenticator) };
     } catch (error) {
       release();
       throw error;
@@ -279,17 +351,19 @@ export class MLS extends Emitter {
    * change its bytes afterwards; or after opening again, where the program has
    * died. What the making of the arguments throws is INVALID_ARGUMENT.
    */
-  async #call<M extends CallMethod>(method: M, make: () => Omit<Args<M>, "client">): Promise<Result<M>> {
+  async #call<M extends CallMethod>(method: M, make: () => Omit<Args<M>, "client"> & CallOptions): Promise<Result<M>> {
     if (this.#closing) throw failure("CLOSED", "", method);
-    let args: Omit<Args<M>, "client">;
+    let args: object;
+    let control: Control;
     try {
-      args = make();
+      ({ args, control } = controlled(make()));
     } catch (error) {
       throw failure("INVALID_ARGUMENT", describe(error), method);
     }
+    if (control.signal?.aborted) throw failure("CANCELLED", describe(control.signal.reason), method);
     const session = this.#session;
     const { connection, client } = session && !session.connection.dead ? session : await this.#open();
-    return connection.call(method, { ...args, client } as unknown as Args<M>);
+    return connection.call(method, { ...args, client } as unknown as Args<M>, control);
   }
 }
 
@@ -297,10 +371,34 @@ export class MLS extends Emitter {
 export interface MLS extends AsyncDisposable {}
 if (Symbol.asyncDispose) MLS.prototype[Symbol.asyncDispose] = MLS.prototype.close;
 
+/** The largest message that is accepted, in bytes, where the application says nothing else. */
+const maxMessage = 16 << 20;
+
+/** Parts what is for the program from what its caller wants of the call. */
+function controlled(made: CallOptions): { args: object; control: Control } {
+  const { signal, progress, ...args } = made;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError("signal: want an AbortSignal");
+  if (progress === undefined) return { args, control: { signal } };
+  if (typeof progress !== "function") throw new TypeError("progress: want a function");
+  const tell = (done: number, total: number): void => {
+    try {
+      progress(done, total);
+    } catch (error) {
+      reportError(error);
+    }
+  };
+  return { args, control: { signal, progress: tell } };
+}
+
 /** The application's functions as the program asks them. */
-function authenticator(options: OpenOptions): Pick<HostAuthenticator, "authenticate" | "succeeds"> {
+function authenticator(options: OpenOptions): Omit<HostAuthenticator, "issue"> {
   const { authenticate, succeeds = () => false } = options;
   return {
+    async identify(claim) {
+      const { credential, ...rest } = decode.claim(claim);
+      const name = await asked((async () => options.identify?.(credential, { credential, ...rest }))());
+      return name === undefined ? undefined : new Uint8Array(decode.utf8(name));
+    },
     async authenticate(claims) {
       const answers = await asked(Promise.all(claims.map(async (claim) => (await authenticate(decode.claim(claim))) === true)));
       return answers.indexOf(false);

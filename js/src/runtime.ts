@@ -2,7 +2,7 @@
  * The WebAssembly program: loads it, runs it, and is its host. It lives where
  * the program runs: in the worker, or in the page with `thread: "current"`.
  */
-import type { Args, Bytes, CallMethod, Description, HostAuthenticator, HostKeys, Result } from "./bridge.js";
+import type { Args, Bytes, CallMethod, Control, Description, HostAuthenticator, HostKeys, Result, Settings } from "./bridge.js";
 import { version } from "./bridge.js";
 import { describe, errorOf, failure, type ErrorValue, type MLSError } from "./errors.js";
 import { openKeys } from "./host/keys.js";
@@ -11,7 +11,9 @@ import { GoProgram, locate } from "./program.js";
 
 /** What the program hands over when it is ready. */
 interface Program {
-  call(method: string, args: object): Promise<unknown>;
+  /** Calls a method. A number other than 0 is what `cancel` and `progress` name the call by. */
+  call(method: string, args: object, number: number): Promise<unknown>;
+  cancel(number: number): void;
   describe(): Description;
   settle(id: number, fulfilled: boolean, value: unknown): void;
   stop(): void;
@@ -30,6 +32,10 @@ interface Host {
   defer(): Deferred;
   /** Has the program told how a promise ends. */
   then(promise: Promise<unknown>, id: number): void;
+  /** Tells how far a call has come. */
+  progress(number: number, done: number, total: number): void;
+  /** Lets the thread do what else it has to, so that a cancellation can arrive. */
+  pause(): Promise<void>;
   keys: HostKeys;
 }
 
@@ -41,6 +47,8 @@ export class Runtime {
   readonly #program: Program;
   readonly #stores = new Map<number, DatabaseStore>();
   readonly #waiting: Set<Deferred>;
+  readonly #progress = new Map<number, Control["progress"]>();
+  #calls = 0;
   #death: MLSError | undefined;
   #stopped = false;
 
@@ -75,6 +83,8 @@ export class Runtime {
           runtime!.#enter(() => runtime!.#program.settle(id, fulfilled, value));
         promise.then(settle(true), settle(false));
       },
+      progress: (number, done, total) => runtime!.#progress.get(number)?.(done, total),
+      pause: () => new Promise((resolve) => setTimeout(resolve)),
       keys,
     };
     // The program takes its host before run returns, so that the property is
@@ -95,10 +105,10 @@ export class Runtime {
   }
 
   /** Opens a client of a database and returns its number. Codes: those of storage. */
-  async open(database: string, authenticator: HostAuthenticator): Promise<number> {
+  async open(database: string, settings: Settings, authenticator: HostAuthenticator): Promise<number> {
     const store = await DatabaseStore.open(database, { argon2id: (...params) => this.#argon2id(...params) });
     try {
-      const client = (await this.#call("open", { store, authenticator })) as number;
+      const client = (await this.#call("open", { ...settings, store, authenticator })) as number;
       this.#stores.set(client, store);
       return client;
     } catch (error) {
@@ -107,9 +117,19 @@ export class Runtime {
     }
   }
 
-  /** Calls a method of the program. */
-  call<M extends CallMethod>(method: M, args: Args<M>): Promise<Result<M>> {
-    return this.#call(method, args) as Promise<Result<M>>;
+  /** Calls a method of the program. Code: CANCELLED, and those of the method. */
+  async call<M extends CallMethod>(method: M, args: Args<M>, { signal, progress }: Control = {}): Promise<Result<M>> {
+    if (!signal && !progress) return this.#call(method, args) as Promise<Result<M>>;
+    const number = ++this.#calls;
+    const cancel = () => this.#enter(() => this.#program.cancel(number));
+    this.#progress.set(number, progress);
+    signal?.addEventListener("abort", cancel);
+    try {
+      return (await this.#call(method, args, number)) as Result<M>;
+    } finally {
+      this.#progress.delete(number);
+      signal?.removeEventListener("abort", cancel);
+    }
   }
 
   /** Closes a client, when what it is doing is done, and then its database. */
@@ -137,8 +157,8 @@ export class Runtime {
     return this.#call("argon2id", { password, salt, passes, memory }) as Promise<Bytes>;
   }
 
-  async #call(method: string, args: object): Promise<unknown> {
-    const promise = this.#enter(() => this.#program.call(method, args));
+  async #call(method: string, args: object, number = 0): Promise<unknown> {
+    const promise = this.#enter(() => this.#program.call(method, args, number));
     if (this.#death) promise?.catch(() => {}); // it is rejected as well
     if (!promise || this.#death) throw this.#death;
     try {

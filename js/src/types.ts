@@ -89,6 +89,27 @@ export interface Member {
   readonly name?: string;
 }
 
+/** All that a member's leaf says (RFC 9420, Section 7.2). */
+export interface MemberDetails extends Member {
+  /** The public key that path secrets are encrypted to. */
+  readonly encryptionKey: Bytes;
+  /** What the member understands, by code points. What RFC 9420 requires of all is not listed. */
+  readonly capabilities: Capabilities;
+  /** Extensions of the leaf. */
+  readonly extensions: readonly Extension[];
+  /** The lifetime of the key package that the leaf came with; absent once the member has changed its leaf. */
+  readonly lifetime?: { readonly notBefore: Date; readonly notAfter: Date };
+}
+
+/** What a member understands (RFC 9420, Section 7.2), as numbers of the IANA registries. Some are of no meaning, by design (Section 13.5). */
+export interface Capabilities {
+  readonly versions: readonly number[];
+  readonly suites: readonly number[];
+  readonly extensions: readonly number[];
+  readonly proposals: readonly number[];
+  readonly credentials: readonly number[];
+}
+
 /** Where a credential was presented. */
 export type Place = "key_package" | "update" | "commit" | "external" | "tree" | "external_sender";
 
@@ -128,6 +149,20 @@ export interface OpenOptions {
    */
   succeeds?: (previous: Claim, next: Claim) => boolean | Promise<boolean>;
   /**
+   * What the application calls a client, the same in all groups, so that the
+   * members of a group that follows from another can be told to be its members
+   * (RFC 9420, Sections 11.2 and 11.3). Without it, and where it returns
+   * undefined, equal credentials are the same client.
+   */
+  identify?(
+    credential: Credential,
+    claim: Claim,
+  ): string | Uint8Array | undefined | Promise<string | Uint8Array | undefined>;
+  /** What groups keep, and what others can make this client do. */
+  limits?: Limits;
+  /** What the application understands beyond RFC 9420: this client's leaves say so, and groups may then use it. */
+  supported?: Supported;
+  /**
    * Where the work is done: in a dedicated worker that this page's clients
    * share (the default), or in the current thread (the default where there are
    * no workers, as in a service worker).
@@ -137,10 +172,93 @@ export interface OpenOptions {
   wasm?: URL | string;
 }
 
+/** Bounds on what is kept and accepted. Sizes are in bytes, durations in seconds. */
+export interface Limits {
+  /** Application data is padded to a multiple of this, so that its length says little; 256 by default, 0 for no padding. */
+  padding?: number;
+  /** The largest message that is accepted; 16 MiB by default. */
+  maxMessage?: number;
+  /** The largest group that is joined; 50,000 members by default. */
+  maxMembers?: number;
+  /** How many proposals of an epoch are kept; 4,096 by default. */
+  maxProposals?: number;
+  /** How many messages of one sender may be missing before one of its; 1,000 by default. */
+  maxForward?: number;
+  /** How many keys for messages that did not come yet are kept for a sender; 1,000 by default. */
+  maxSkipped?: number;
+  /** How many past epochs still open late messages; 5 by default, 0 for none. */
+  pastEpochs?: number;
+  /** How long a past epoch does; 7 days by default. */
+  pastEpochAge?: number;
+  /** How many past epochs' resumption keys are kept (RFC 9420, Section 8.6); 16 by default, 0 for none. */
+  resumptionPSKs?: number;
+  /** The longest lifetime of a key package that is accepted; 400 days by default. */
+  maxLifetime?: number;
+  /** How wrong the clocks of others may be; 1 day by default. */
+  lifetimeSkew?: number;
+  /** Leave the lifetimes of those whom others add unchecked, as RFC 9420, Section 7.3 allows. */
+  ignoreReceivedLifetimes?: boolean;
+}
+
+/** Code points beyond RFC 9420 that the application understands. */
+export interface Supported {
+  /** Types of extensions of groups, key packages and leaves. */
+  extensions?: readonly number[];
+  /** Types of proposals. */
+  proposals?: readonly number[];
+  /** Types of credentials. */
+  credentials?: readonly number[];
+}
+
+/** What every call that may take long can be given. */
+export interface CallOptions {
+  /**
+   * Ends the call: it rejects with CANCELLED (StorageError), and has changed
+   * nothing. A call that is done by then, or has begun to store what it did,
+   * resolves as if nothing had been said.
+   */
+  signal?: AbortSignal;
+  /** Is told how far the work has come: `done` counts up to `total`. A short call may not tell anything. */
+  progress?: (done: number, total: number) => void;
+}
+
 /** A group context extension (RFC 9420, Section 13.4), by its code point. */
 export interface Extension {
   readonly type: number;
   readonly data: Uint8Array;
+}
+
+/**
+ * A pre-shared key that a commit mixes in (RFC 9420, Section 8): an external
+ * one, by the id that it was stored under, or the resumption key of a past epoch
+ * of a group, which its members of then have.
+ */
+export type PSK = { readonly type: "external"; readonly id: Bytes } | { readonly type: "resumption"; readonly groupId: Bytes; readonly epoch: bigint };
+
+/** How a pre-shared key is named: an external one by its id, a resumption key by its epoch. */
+export type PSKInput = string | Uint8Array | { readonly groupId: Uint8Array; readonly epoch: bigint };
+
+/** A proposal of a type beyond RFC 9420, which the application carries out. All members must support it. */
+export interface CustomProposal {
+  readonly type: number;
+  readonly data: Uint8Array;
+}
+
+/** What a group is to be continued as (RFC 9420, Section 11.2). */
+export interface ReInitContents {
+  /** The id of the new group; 32 random bytes by default. */
+  groupId?: Uint8Array;
+  /** The cipher suite of the new group; that of the old one by default. */
+  suite?: CipherSuite;
+  /** The group context extensions of the new group; none by default. */
+  extensions?: readonly Extension[];
+}
+
+/** What a group continues as: it accepts no more changes (RFC 9420, Section 11.2). */
+export interface ReInit {
+  readonly groupId: Bytes;
+  readonly suite: number;
+  readonly extensions: readonly Extension[];
 }
 
 /** What a new group is like. */
@@ -152,15 +270,49 @@ export interface CreateGroupOptions {
 }
 
 /** What new key packages are like (RFC 9420, Section 10). */
-export interface KeyPackageOptions {
+export interface KeyPackageOptions extends CallOptions {
   /** How long they may be used, in seconds; 90 days by default. */
   lifetime?: number;
   /** Whether it may be used again when no other is left (RFC 9420, Section 16.8). */
   lastResort?: boolean;
+  /** Extensions of the key package. */
+  extensions?: readonly Extension[];
+  /** Extensions of its leaf. Their types must be among {@link Supported.extensions}. */
+  leafExtensions?: readonly Extension[];
+}
+
+/** A key package of this client that is unused, or that may be used again. */
+export interface KeyPackageInfo {
+  /** The KeyPackageRef (RFC 9420, Section 5.2). */
+  readonly reference: Bytes;
+  /** The id of its identity. */
+  readonly identity: Bytes;
+  /** The MLSMessage, as it was made. */
+  readonly keyPackage: Bytes;
+  readonly lastResort: boolean;
+  /** When it ends: nobody may use it later. */
+  readonly expires: Date;
+}
+
+/** What a Welcome says before it is joined. Nothing of it is authenticated, but that its sender knew the key package. */
+export interface WelcomeInfo {
+  readonly groupId: Bytes;
+  readonly epoch: bigint;
+  readonly suite: CipherSuite;
+  /** The id of the identity that it is for. */
+  readonly identity: Bytes;
+  readonly extensions: readonly Extension[];
+  readonly psks: readonly PSK[];
+  /** Whether it holds the ratchet tree; else {@link JoinOptions.ratchetTree} is needed. */
+  readonly hasTree: boolean;
+  /** How many members there are, with the one who joins; 0 where it does not hold the tree. */
+  readonly memberCount: number;
+  /** Who says so; absent where it does not hold the tree. */
+  readonly signer?: Member;
 }
 
 /** How a group is joined by a Welcome. */
-export interface JoinOptions {
+export interface JoinOptions extends CallOptions {
   /** The ratchet tree, where the Welcome does not hold it (RFC 9420, Section 12.4.3.3). */
   ratchetTree?: Uint8Array;
 }
@@ -169,14 +321,34 @@ export interface JoinOptions {
 export interface JoinExternalOptions extends JoinOptions {
   /** Remove one's own former leaf in the same commit. */
   resync?: boolean;
-  /** The ids of external pre-shared keys to mix in (RFC 9420, Section 8.4). */
-  psks?: readonly Uint8Array[];
+  /** Pre-shared keys to mix in. */
+  psks?: readonly PSKInput[];
   /** What the commit carries readable to all and authenticated. */
   authenticatedData?: Uint8Array;
+  /** Make a GroupInfo of the new epoch as well, for external joiners. */
+  withGroupInfo?: boolean;
+}
+
+/** What a group that follows from another is like. */
+export interface SuccessorOptions extends CallOptions {
+  /** The identity that this client has in the new group; by default the one in the old group, which must fit its cipher suite. */
+  identity?: Identity | Uint8Array;
+  /** Leave the ratchet tree out of the Welcome; it must reach the new members apart. */
+  noRatchetTree?: boolean;
+  /** Make a GroupInfo of the new group as well, for external joiners. */
+  withGroupInfo?: boolean;
+}
+
+/** What a subgroup is like (RFC 9420, Section 11.3). */
+export interface BranchOptions extends SuccessorOptions {
+  /** The subgroup's id; 32 random bytes by default. */
+  id?: Uint8Array;
+  /** Its group context extensions. */
+  extensions?: readonly Extension[];
 }
 
 /** What holds for everything that is sent as a handshake message. */
-export interface HandshakeOptions {
+export interface HandshakeOptions extends CallOptions {
   /** Send it signed, but readable for the delivery service (RFC 9420, Section 6.2). */
   publicMessage?: boolean;
   /** What the message carries readable to all and authenticated. */
@@ -203,27 +375,49 @@ export interface CommitContents extends CommitOptions {
   add?: readonly Uint8Array[];
   /** Members to remove. */
   remove?: readonly (Member | number)[];
-  /** The ids of external pre-shared keys to mix in (RFC 9420, Section 8.4). */
-  psks?: readonly Uint8Array[];
+  /** Pre-shared keys to mix in. */
+  psks?: readonly PSKInput[];
   /** New group context extensions, in place of the present ones. */
   extensions?: readonly Extension[];
+  /** Continue the group as another, by {@link Group.reInit} once this is applied. It must stand alone. */
+  reInit?: ReInitContents;
+  /** Proposals of types beyond RFC 9420. */
+  custom?: readonly CustomProposal[];
 }
 
-/** What one proposal proposes (RFC 9420, Section 12.1). Exactly one of the first five. */
-export interface ProposalContents extends HandshakeOptions {
+/** What may be proposed (RFC 9420, Section 12.1). */
+export interface Proposable {
   /** A key package of one to add. */
-  add?: Uint8Array;
+  add: Uint8Array;
   /** A member to remove; oneself, to leave. */
-  remove?: Member | number;
+  remove: Member | number;
   /** Fresh keys for oneself. */
-  update?: boolean;
-  /** The id of an external pre-shared key to mix in. */
-  psk?: Uint8Array;
+  update: true;
+  /** A pre-shared key to mix in. */
+  psk: PSKInput;
   /** New group context extensions. */
-  extensions?: readonly Extension[];
-  /** With `update`: the identity that this client has once the update is committed. */
-  identity?: Identity | Uint8Array;
+  extensions: readonly Extension[];
+  /** To continue the group as another. */
+  reInit: ReInitContents;
+  /** A proposal of a type beyond RFC 9420. */
+  custom: CustomProposal;
 }
+
+/** An object with exactly one of the properties of a type. */
+export type OneOf<T> = { [K in keyof T]: { [P in K]: T[P] } & { [P in Exclude<keyof T, K>]?: never } }[keyof T];
+
+/** What one proposal proposes: exactly one thing. */
+export type ProposalContents = OneOf<Proposable> &
+  HandshakeOptions & {
+    /** With `update`: the identity that this client has once the update is committed. */
+    identity?: Identity | Uint8Array;
+  };
+
+/** What one from outside may propose (RFC 9420, Section 12.1.8). */
+export type ExternalProposalContents = OneOf<Omit<Proposable, "update">> & {
+  /** What the message carries readable to all and authenticated. */
+  authenticatedData?: Uint8Array;
+};
 
 /** A commit that was created, and is not applied before the delivery service has accepted it. */
 export interface CommitResult {
@@ -251,20 +445,25 @@ export type Sender =
   | { readonly type: "external"; readonly index: number }
   | { readonly type: "new-member" };
 
-/** A proposal that was received and waits for a commit. */
+/** A proposal that was received or made in this epoch, and waits for a commit. */
 export type Proposal = ProposalBase &
   (
     | { readonly type: "add" | "update"; readonly credential: Credential; readonly signatureKey: Bytes }
     | { readonly type: "remove"; readonly leaf: number }
+    | { readonly type: "psk"; readonly psk: PSK }
+    | { readonly type: "reinit"; readonly reInit: ReInit }
+    | { readonly type: "external-init" }
     | { readonly type: "group-context-extensions"; readonly extensions: readonly Extension[] }
-    | { readonly type: "psk" | "reinit" | "external-init" }
-    | { readonly type: "other"; readonly proposalType: number }
+    | { readonly type: "other"; readonly proposalType: number; readonly data: Bytes }
   );
 
 /** What all proposals have. */
 export interface ProposalBase {
+  /** The ProposalRef (RFC 9420, Section 5.2). */
   readonly reference: Bytes;
   readonly sender: Sender;
+  /** The MLSMessage, where this client made it: send it again when it may not have left before a crash. */
+  readonly message?: Bytes;
 }
 
 /** What a received message turned out to be. Branch by `type`. */
@@ -327,8 +526,10 @@ export interface Update {
   readonly extensionsChanged: boolean;
   /** How many pre-shared keys were mixed in. */
   readonly pskCount: number;
-  /** What the group continues as: it accepts no more changes (RFC 9420, Section 11.2). */
-  readonly reInit?: { readonly groupId: Bytes; readonly suite: number; readonly extensions: readonly Extension[] };
+  /** Proposals of types beyond RFC 9420: for the application to carry out. */
+  readonly custom: readonly CustomProposal[];
+  /** What the group continues as: it accepts no more changes. */
+  readonly reInit?: ReInit;
 }
 
 /**
@@ -351,6 +552,8 @@ export interface GroupState {
   readonly extensions: readonly Extension[];
   readonly hasPendingCommit: boolean;
   readonly pendingProposals: number;
+  /** What the group continues as, once it is "read-only". */
+  readonly reInit?: ReInit;
 }
 
 /** What the outside of a message shows to anyone. Nothing of it is authenticated. */
@@ -362,4 +565,6 @@ export interface MessageHeader {
   readonly epoch?: bigint;
   /** For public and private messages. */
   readonly content?: "application" | "proposal" | "commit";
+  /** For public messages: what kind of party sent it. */
+  readonly sender?: Sender["type"];
 }

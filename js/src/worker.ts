@@ -12,6 +12,7 @@ interface Waiting {
 let runtime: Runtime;
 let asked = 0;
 const asking = new Map<number, Waiting>();
+const aborts = new Map<number, AbortController>(); // of the calls under way that can be cancelled
 
 addEventListener("message", (event: MessageEvent<Request>) => {
   const request = event.data;
@@ -22,20 +23,24 @@ addEventListener("message", (event: MessageEvent<Request>) => {
     else waiting?.resolve(request.value);
     return;
   }
+  if (request.kind === "cancel") {
+    aborts.get(request.id)?.abort();
+    return;
+  }
   carryOut(request).then(
     (value) => post({ kind: "result", id: request.id, value }),
     (error: unknown) => post({ kind: "result", id: request.id, error: errorValue(error) }),
   );
 });
 
-function carryOut(request: Exclude<Request, { kind: "answer" }>): Promise<unknown> {
+function carryOut(request: Exclude<Request, { kind: "answer" | "cancel" }>): Promise<unknown> {
   switch (request.kind) {
     case "start":
       return start(request.wasm);
     case "open":
-      return runtime.open(request.database, authenticator(request.authenticator));
+      return runtime.open(request.database, request.settings, authenticator(request.authenticator));
     case "call":
-      return runtime.call(request.method, request.args as never);
+      return request.controlled ? controlled(request) : runtime.call(request.method, request.args as never);
     case "close":
       return runtime.close(request.client);
   }
@@ -63,6 +68,19 @@ async function live(): Promise<string | undefined> {
   return name;
 }
 
+async function controlled({ id, method, args }: Extract<Request, { kind: "call" }>): Promise<unknown> {
+  const abort = new AbortController();
+  aborts.set(id, abort);
+  try {
+    return await runtime.call(method, args as never, {
+      signal: abort.signal,
+      progress: (done, total) => post({ kind: "progress", id, done, total }),
+    });
+  } finally {
+    aborts.delete(id);
+  }
+}
+
 /** The page's authenticator, asked over there. */
 function authenticator(number: number): HostAuthenticator {
   const ask = (method: keyof HostAuthenticator, params: unknown[]): Promise<any> =>
@@ -74,6 +92,7 @@ function authenticator(number: number): HostAuthenticator {
   return {
     authenticate: (claims) => ask("authenticate", [claims]),
     succeeds: (old, next) => ask("succeeds", [old, next]),
+    identify: (claim) => ask("identify", [claim]),
     issue: (issue, publicKey) => ask("issue", [issue, publicKey]),
   };
 }

@@ -34,7 +34,7 @@ export interface X509Options {
   /** A member's certificate needs one of these usages. Default: any will do. */
   keyUsages?: readonly ExtendedKeyUsage[];
   /** Who is asked about credentials of other types. Default: they are refused. */
-  other?: Pick<OpenOptions, "authenticate" | "succeeds">;
+  other?: Pick<OpenOptions, "authenticate" | "succeeds" | "identify">;
   /**
    * Where the work is done: in a worker of its own (the default), or in the
    * current thread (the default where there are no workers, as in a service worker).
@@ -63,7 +63,10 @@ export interface X509Authenticator {
    * DER when it has none. It judges nothing: ask it about members. Rejects with
    * CREDENTIAL_REJECTED (RejectedError) for what is no certificate.
    */
-  readonly identify: (credential: X509Credential) => Promise<Bytes>;
+  readonly identify: {
+    (credential: Credential, claim: Claim): Promise<string | Uint8Array | undefined>;
+    (credential: X509Credential): Promise<Bytes>;
+  };
   /** Ends the program. What is asked later fails with CLOSED. */
   readonly close: () => void;
 }
@@ -141,9 +144,10 @@ export async function x509Authenticator(options: X509Options): Promise<X509Authe
       }
       return before.type !== "x509" && after.type !== "x509" && (await other?.succeeds?.(previous, next)) === true;
     },
-    async identify(credential) {
+    identify: (async (credential: Credential, claim?: Claim) => {
+      if (claim && other && credential.type !== "x509") return other.identify?.(credential, claim);
       return ask("identify", chainOf(credential));
-    },
+    }) as X509Authenticator["identify"],
     close() {
       closed = true;
       runner?.then((running) => running.stop()).catch(() => {});

@@ -32,12 +32,25 @@ const anyType = "?"
 var readers = map[string]string{
 	"bytes": "Uint8Array", "optionalBytes": "Uint8Array?", "bytesList": "Uint8Array[]?", "text": "string", "number": "number",
 	"optionalNumber": "number?", "numberList": "number[]?", "integerList": "number[]?", "flag": "boolean?",
-	"credential": "CredentialValue", "extensions": "ExtensionValue[]?", "hostObject": anyType,
+	"optionalDecimal": "string?", "credential": "CredentialValue", "extensions": "ExtensionValue[]?", "psk": "PskValue?",
+	"psks": "PskValue[]?", "reInit": "ReInitValue?", "custom": "CustomValue?", "customs": "CustomValue[]?",
+	"limits": "LimitsValue?", "supported": "SupportedValue?", "hostObject": anyType,
 }
 
+// valueReaders are the functions of wasm/convert.go that read the properties
+// of an interface, and composites those that read some of a call's own.
+var (
+	valueReaders = map[string]string{
+		"credential": "CredentialValue", "extensions": "ExtensionValue", "readPSK": "PskValue", "reInit": "ReInitValue",
+		"readCustom": "CustomValue", "limits": "LimitsValue", "supported": "SupportedValue",
+	}
+	composites = []string{"successor"}
+)
+
 // goMethods reads the table of methods: the arguments of each. Those that
-// ofClient and ofGroup read for all are not among them.
-func goMethods(source string) (map[string]shape, error) {
+// ofClient and ofGroup read for all are not among them. convert is the source of
+// the functions that read arguments.
+func goMethods(source, convert string) (map[string]shape, error) {
 	file, err := parser.ParseFile(token.NewFileSet(), "methods.go", source, 0)
 	if err != nil {
 		return nil, err
@@ -46,6 +59,10 @@ func goMethods(source string) (map[string]shape, error) {
 	if table == nil {
 		return nil, fmt.Errorf("found no table named methods")
 	}
+	parts, err := goComposites(convert)
+	if err != nil {
+		return nil, err
+	}
 	methods := map[string]shape{}
 	for _, e := range table.Elts {
 		entry := e.(*ast.KeyValueExpr)
@@ -53,35 +70,9 @@ func goMethods(source string) (map[string]shape, error) {
 		if err != nil {
 			return nil, err
 		}
-		args := shape{}
-		ast.Inspect(entry.Value, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok {
-				return true
-			}
-			method, ok := call.Fun.(*ast.SelectorExpr)
-			if !ok || !isIdent(method.X, "in") || len(call.Args) == 0 {
-				return true
-			}
-			kind, known := readers[method.Sel.Name]
-			literal, ok := call.Args[0].(*ast.BasicLit)
-			if !known || !ok {
-				err = fmt.Errorf("%s: cannot read in.%s", name, method.Sel.Name)
-				return false
-			}
-			arg, unquoteErr := strconv.Unquote(literal.Value)
-			if unquoteErr != nil {
-				err = unquoteErr
-			}
-			if kind, optional := strings.CutSuffix(kind, "?"); optional && kind != "" {
-				args[arg+"?"] = kind
-			} else {
-				args[arg] = cmpOr(kind, anyType)
-			}
-			return true
-		})
+		args, err := argsRead(entry.Value, parts)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		// group.delete stands alone, and reads what ofGroup reads.
 		if strings.HasPrefix(name, "group.") {
@@ -90,6 +81,91 @@ func goMethods(source string) (map[string]shape, error) {
 		methods[name] = args
 	}
 	return methods, nil
+}
+
+// goComposites reads the functions of convert.go that read some arguments of a call.
+func goComposites(source string) (map[string]shape, error) {
+	file, err := parser.ParseFile(token.NewFileSet(), "convert.go", source, 0)
+	if err != nil {
+		return nil, err
+	}
+	parts := map[string]shape{}
+	for _, name := range composites {
+		f := function(file, name)
+		if f == nil {
+			return nil, fmt.Errorf("found no function %s", name)
+		}
+		if parts[name], err = argsRead(f.Body, nil); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return parts, nil
+}
+
+// goInputs reads the functions that read objects: the properties of each, by the
+// name of the interface.
+func goInputs(source string) (map[string]shape, error) {
+	file, err := parser.ParseFile(token.NewFileSet(), "convert.go", source, 0)
+	if err != nil {
+		return nil, err
+	}
+	inputs := map[string]shape{}
+	for name, value := range valueReaders {
+		f := function(file, name)
+		if f == nil {
+			return nil, fmt.Errorf("found no function %s", name)
+		}
+		if inputs[value], err = argsRead(f.Body, nil); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return inputs, nil
+}
+
+// argsRead returns what a piece of source reads of the args named in.
+func argsRead(source ast.Node, parts map[string]shape) (shape, error) {
+	args := shape{}
+	var broken error
+	ast.Inspect(source, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		method, ok := call.Fun.(*ast.SelectorExpr)
+		if !ok || !isIdent(method.X, "in") {
+			return true
+		}
+		if len(call.Args) == 0 {
+			maps.Copy(args, parts[method.Sel.Name])
+			return true
+		}
+		kind, known := readers[method.Sel.Name]
+		literal, ok := call.Args[0].(*ast.BasicLit)
+		if known && ok {
+			name, err := strconv.Unquote(literal.Value)
+			if err != nil {
+				broken = err
+			}
+			if kind, optional := strings.CutSuffix(kind, "?"); optional && kind != "" {
+				args[name+"?"] = kind
+			} else {
+				args[name] = cmpOr(kind, anyType)
+			}
+		} else if method.Sel.Name != "fail" && method.Sel.Name != "property" {
+			broken = fmt.Errorf("cannot read in.%s", method.Sel.Name)
+		}
+		return true
+	})
+	return args, broken
+}
+
+func function(file *ast.File, name string) *ast.FuncDecl {
+	for _, d := range file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Name.Name == name {
+			return f
+		}
+	}
+	return nil
 }
 
 // goValues reads the functions that make values: the properties of each, by
@@ -354,6 +430,40 @@ func compare(kind string, inGo, inTS map[string]shape) []string {
 			}
 			if goType != anyType && goType != tsType {
 				broken = append(broken, fmt.Sprintf("%s %s: %s is %s in Go and %s in TypeScript", kind, name, p, goType, tsType))
+			}
+		}
+	}
+	return broken
+}
+
+// compareInputs returns a sentence for each property that Go does not read, that
+// it reads and TypeScript does not have, or that one side wants and the other
+// may leave out. What TypeScript always gives, Go may take for optional.
+func compareInputs(inGo, inTS map[string]shape) []string {
+	var broken []string
+	for _, value := range sorted(inGo, nil) {
+		names := map[string]bool{}
+		for _, p := range sorted(inGo[value], inTS[value]) {
+			names[strings.TrimSuffix(p, "?")] = true
+		}
+		for _, name := range sorted(names, nil) {
+			goType, required := inGo[value][name]
+			if !required {
+				goType = inGo[value][name+"?"]
+			}
+			tsType, given := inTS[value][name]
+			if !given {
+				tsType = inTS[value][name+"?"]
+			}
+			switch {
+			case goType == "":
+				broken = append(broken, fmt.Sprintf("%s: Go does not read %s", value, name))
+			case tsType == "":
+				broken = append(broken, fmt.Sprintf("%s: TypeScript has no %s", value, name))
+			case required && !given:
+				broken = append(broken, fmt.Sprintf("%s: Go requires %s", value, name))
+			case strings.ReplaceAll(goType, "Uint8Array", "Bytes") != tsType:
+				broken = append(broken, fmt.Sprintf("%s: %s is %s in Go and %s in TypeScript", value, name, goType, tsType))
 			}
 		}
 	}

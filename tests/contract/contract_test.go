@@ -37,7 +37,7 @@ var holders = []string{"ProgramMethods", "ClientMethods", "GroupMethods"}
 
 func TestMethods(t *testing.T) {
 	shapes := must[map[string]shape](t)
-	inGo := shapes(goMethods(read(t, "wasm/methods.go")))
+	inGo := shapes(goMethods(read(t, "wasm/methods.go"), read(t, "wasm/convert.go")))
 	inTS := shapes(tsMethods(read(t, "js/src/bridge.ts"), holders...))
 	if len(inGo) < 20 || len(inGo["group.commit"]) < 5 || len(inTS["group.commit"]) < 5 {
 		t.Fatalf("read too little: %d methods, %v, %v", len(inGo), inGo["group.commit"], inTS["group.commit"])
@@ -82,6 +82,15 @@ func TestValues(t *testing.T) {
 	inTS := shapes(tsValues(read(t, "js/src/bridge.ts")))
 	if len(inGo) < 10 || len(inTS["EventValue"]) < 5 {
 		t.Fatalf("read too little: %d values, %v", len(inGo), inTS["EventValue"])
+	}
+	inputs := shapes(goInputs(read(t, "wasm/convert.go")))
+	for _, b := range compareInputs(inputs, inTS) {
+		t.Error(b)
+	}
+	for name := range inputs {
+		if inGo[name] == nil { // what Go only reads
+			delete(inTS, name)
+		}
 	}
 	for _, b := range compare("value", inGo, inTS) {
 		t.Error(b)
@@ -152,9 +161,14 @@ func TestVersions(t *testing.T) {
 const goSide = `package main
 var methods = map[string]method{
 	"one": alone(func(in *args) func() (any, error) { b := in.bytes("message"); return f(b, in.flag("quick"), in.optionalNumber("count")) }),
-	"group.two": ofGroup(func(in *args) groupStep { return g(in.numberList("ids")) }),
+	"group.two": ofGroup(func(in *args) groupStep { return g(in.numberList("ids"), in.successor()) }),
 }
 func oneValue(x X) any { o := object{"a": 1, "b": optionalBytes(x.b)}; if x.c { o["c"] = 2 }; return o.value() }
+`
+
+const convertSide = `package main
+func (in *args) successor() S { return S{in.optionalBytes("identity")} }
+func (in *args) credential(name string) C { return value(in, name, func(in *args) C { return C{in.number("type"), in.optionalBytes("data")} }) }
 `
 
 const tsSide = `
@@ -163,6 +177,7 @@ export interface M {
   one(args: { message: Uint8Array; quick?: boolean; count?: number }): void;
   "group.two"(args: {
     ids?: number[];
+    identity?: Uint8Array;
   }): Bytes[];
 }
 
@@ -179,6 +194,7 @@ func TestCompare(t *testing.T) {
 		"nothing":              {"", ""},
 		"a method less":        {`one(args: {`, `once(args: {`},
 		"an argument renamed":  {"message:", "content:"},
+		"a shared one renamed": {"identity?:", "who?:"},
 		"an argument required": {"quick?:", "quick:"},
 		"another type":         {"count?: number", "count?: string"},
 		"an argument more":     {"count?: number", "count?: number; more?: boolean"},
@@ -191,7 +207,7 @@ func TestCompare(t *testing.T) {
 		if c.old != "" && changed == tsSide {
 			t.Fatalf("%s: nothing changed", name)
 		}
-		broken := compare("method", shapes(goMethods(goSide)), shapes(tsMethods(changed, "M")))
+		broken := compare("method", shapes(goMethods(goSide, convertSide)), shapes(tsMethods(changed, "M")))
 		broken = append(broken, compare("value", shapes(goValues(goSide)), shapes(tsValues(changed)))...)
 		if (len(broken) != 0) != (c.old != "") {
 			t.Errorf("%s: %q", name, broken)
@@ -199,12 +215,35 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+func TestCompareInputs(t *testing.T) {
+	inGo := map[string]shape{"CredentialValue": {"type": "number", "data?": "Uint8Array", "list?": "number[]"}}
+	for name, c := range map[string]struct {
+		ts     string
+		broken int
+	}{
+		"the same":           {"type: number; data?: Bytes; list?: number[]", 0},
+		"more than is asked": {"type: number; data: Bytes; list?: number[]", 0},
+		"one not read":       {"type: number; data?: Bytes; list?: number[]; more?: Bytes", 1},
+		"one not there":      {"type: number; list?: number[]", 1},
+		"one not required":   {"type?: number; data?: Bytes; list?: number[]", 1},
+		"another type":       {"type: string; data?: Bytes; list?: number[]", 1},
+	} {
+		inTS := must[map[string]shape](t)(tsValues("export interface CredentialValue {\n  " + c.ts + ";\n}\n"))
+		if broken := compareInputs(inGo, inTS); len(broken) != c.broken {
+			t.Errorf("%s: %q", name, broken)
+		}
+	}
+	if len(compareInputs(inGo, nil)) == 0 {
+		t.Error("no interface")
+	}
+}
+
 // TestUnreadable: what cannot be read is an error.
 func TestUnreadable(t *testing.T) {
-	if _, err := goMethods(strings.Replace(goSide, "in.bytes(", "in.words(", 1)); err == nil {
+	if _, err := goMethods(strings.Replace(goSide, "in.bytes(", "in.words(", 1), convertSide); err == nil {
 		t.Error("an unknown reader")
 	}
-	if _, err := goMethods(strings.Replace(goSide, "var methods", "var others", 1)); err == nil {
+	if _, err := goMethods(strings.Replace(goSide, "var methods", "var others", 1), convertSide); err == nil {
 		t.Error("no table")
 	}
 	if _, err := tsMethods(strings.Replace(tsSide, "one(args: {", "one(args: object, {", 1), "M"); err == nil {

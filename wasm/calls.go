@@ -1,0 +1,52 @@
+//go:build js && wasm
+
+package main
+
+import (
+	"context"
+	"sync"
+	"syscall/js"
+)
+
+// calls are the calls under way that have a number, with what cancels each.
+var calls struct {
+	mu     sync.Mutex
+	cancel map[int]context.CancelFunc
+}
+
+// context returns the context of a job and what is to be called at its end. That
+// of a numbered call ends when cancel is called for the number.
+func (j *job) context(number int) (ctx context.Context, forget func()) {
+	ctx = context.Background()
+	if j.client != nil {
+		ctx = j.client.ctx
+	}
+	if number == 0 {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	calls.mu.Lock()
+	defer calls.mu.Unlock()
+	if calls.cancel == nil {
+		calls.cancel = make(map[int]context.CancelFunc)
+	}
+	calls.cancel[number] = cancel
+	return ctx, func() {
+		cancel()
+		calls.mu.Lock()
+		defer calls.mu.Unlock()
+		delete(calls.cancel, number)
+	}
+}
+
+// cancel is called by the host: cancel(number). A call that is over by then is
+// not touched.
+func cancel(_ js.Value, params []js.Value) any {
+	calls.mu.Lock()
+	stop := calls.cancel[params[0].Int()]
+	calls.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+	return nil
+}
