@@ -199,7 +199,7 @@ export class MLS extends Emitter {
 
   /**
    * Says what a Welcome is for, and changes nothing. Rejects with
-   * NO_MATCHING_KEY_PACKAGE (StateError), PSK_UNKNOWN (RejectedError), and as
+   * NO_MATCHING_KEY_PACKAGE and PSK_UNKNOWN (StateError), and as
    * {@link joinGroup} does for a Welcome that does not open.
    */
   async inspectWelcome(welcome: Uint8Array): Promise<WelcomeInfo> {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { launch, Watched } from "./kit/browser.mjs";
 import { serve } from "./kit/bare.mjs";
+import { kit } from "./kit/clients.mjs";
 import { built } from "./kit/paths.mjs";
 
 describe("webmls", { timeout: 110_000 }, () => {
@@ -212,38 +213,3 @@ describe("webmls", { timeout: 110_000 }, () => {
     });
   });
 });
-
-/** What the tests use on the page. It is sent there as it stands. */
-function kit() {
-  const load = () => import("/webmls/index.js");
-  globalThis.kit = {
-    webmls: undefined,
-    /** Opens a client that believes everybody. */
-    async open(name, options = {}) {
-      this.webmls ??= await load();
-      return this.webmls.MLS.open({ database: name, authenticate: () => true, ...options });
-    },
-    /** Two clients in one group: `ours` is alice's, `theirs` bob's. */
-    async pair(suite, options) {
-      const [alice, bob] = await Promise.all([this.open("alice", options), this.open("bob", options)]);
-      const ours = await alice.createGroup(await alice.createIdentity("alice", { suite }));
-      const keyPackage = await bob.createKeyPackage(await bob.createIdentity("bob", { suite }));
-      const { welcome } = await ours.add(keyPackage);
-      await ours.applyPendingCommit();
-      return { alice, bob, ours, theirs: await bob.joinGroup(welcome) };
-    },
-    /** Whether two groups are in the same epoch with the same secrets. */
-    async same(a, b) {
-      const [one, other] = await Promise.all([a.info(), b.info()]);
-      return one.epoch === other.epoch && this.hex(one.epochAuthenticator) === this.hex(other.epochAuthenticator);
-    },
-    /** The class and code with which a promise is rejected. */
-    codeOf(promise) {
-      return promise.then(
-        () => "nothing was refused",
-        (error) => (error instanceof this.webmls.MLSError ? `${error.constructor.name} ${error.code}` : `${error}`),
-      );
-    },
-    hex: (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(""),
-  };
-}

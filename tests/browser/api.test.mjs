@@ -1,0 +1,543 @@
+// Each method of the API, on a bare page in Chromium: with the program in a
+// worker, and in the page's own thread.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { launch, Watched } from "./kit/browser.mjs";
+import { serve } from "./kit/bare.mjs";
+import { kit } from "./kit/clients.mjs";
+import { built } from "./kit/paths.mjs";
+
+describe("the API", { timeout: 170_000 }, () => {
+  let server, browser;
+
+  before(async () => {
+    server = await serve(built("js/dist"));
+    browser = await launch();
+  });
+
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+  });
+
+  /** Runs a function on a page of its own, once for each kind of thread, and compares what it returns. */
+  const onPage = (name, body, expected) => {
+    for (const thread of ["worker", "current"]) {
+      test(`${name}, thread "${thread}"`, async () => {
+        const context = await browser.createBrowserContext();
+        const watched = await Watched.open(context, "page");
+        await watched.page.evaluateOnNewDocument(kit);
+        await watched.page.goto(server.url);
+        try {
+          const result = await watched.page.evaluate(body, { thread });
+          assert.deepEqual(result, expected);
+          assert.deepEqual(watched.faults, []);
+        } catch (error) {
+          await watched.save(`${name} ${thread}`);
+          throw error;
+        } finally {
+          await context.close();
+        }
+      });
+    }
+  };
+
+  onPage(
+    "key packages: many at once, last resort, listed, ended, deleted",
+    async (open) => {
+      const bob = await kit.open("bob", open);
+      const identity = await bob.createIdentity("bob");
+      const many = await bob.createKeyPackages(identity, 5, { lifetime: 3600 });
+      const last = await bob.createKeyPackage(identity.id, { lastResort: true, extensions: [{ type: 0xff01, data: new Uint8Array([7]) }] });
+      const out = { count: await bob.keyPackageCount(identity), none: await bob.keyPackageCount(new Uint8Array(16)) };
+      const list = await bob.keyPackages(identity);
+      out.list = list.map(({ lastResort, reference }) => [lastResort, reference.length]);
+      out.same = list.slice(0, 5).map((k) => kit.hex(k.keyPackage)).sort().join() === many.map(kit.hex).sort().join();
+      out.last = kit.hex(list[5].keyPackage) === kit.hex(last);
+      out.hour = Math.round((list[0].expires - Date.now()) / 60_000);
+      out.days = Math.round((list[5].expires - Date.now()) / 86_400_000);
+      await bob.deleteKeyPackages([list[0], list[1].reference, new Uint8Array(32)]);
+      out.left = await bob.keyPackageCount(identity);
+      // What was deleted opens no Welcome; one of last resort opens several.
+      const alice = await kit.open("alice", open);
+      const group = await alice.createGroup(await alice.createIdentity("alice"));
+      const { welcome } = await group.add(list[0].keyPackage);
+      out.deleted = await kit.codeOf(bob.joinGroup(welcome));
+      await group.clearPendingCommit();
+      for (const id of [1, 2]) {
+        const other = await alice.createGroup((await alice.identities())[0], { id: new Uint8Array([id]) });
+        const { welcome } = await other.add(last);
+        await other.applyPendingCommit();
+        await bob.joinGroup(welcome);
+      }
+      out.groups = (await bob.groups()).map((id) => [...id]);
+      out.after = await bob.keyPackageCount(identity);
+      out.wrong = [
+        await kit.codeOf(bob.createKeyPackages(identity, 1001)),
+        await kit.codeOf(bob.createKeyPackages(new Uint8Array(16), 1)),
+        await kit.codeOf(bob.createKeyPackage(identity, { leafExtensions: [{ type: 0xff01, data: new Uint8Array() }] })),
+      ];
+      return out;
+    },
+    {
+      count: 6,
+      none: 0,
+      list: [...Array(5).fill([false, 32]), [true, 32]],
+      same: true,
+      last: true,
+      hour: 60,
+      days: 90,
+      left: 4,
+      deleted: "StateError NO_MATCHING_KEY_PACKAGE",
+      groups: [[1], [2]],
+      after: 4,
+      wrong: ["StateError INVALID_ARGUMENT", "StateError IDENTITY_NOT_FOUND", "RejectedError EXTENSION_NOT_LISTED"],
+    },
+  );
+
+  onPage(
+    "a Welcome is inspected, and joined with the tree that came apart",
+    async (open) => {
+      const { clients, groups } = await kit.crowd(["alice", "carol"], { open });
+      const [alice] = clients;
+      const bob = await kit.open("bob", open);
+      const identity = await bob.createIdentity("bob");
+      await alice.storePSK("psk", new Uint8Array(32).fill(1));
+      await bob.storePSK("psk", new Uint8Array(32).fill(1));
+      const { welcome } = await groups[0].add(await bob.createKeyPackage(identity));
+      const whole = await bob.inspectWelcome(welcome);
+      const out = { whole: [whole.memberCount, whole.hasTree, whole.signer.name, String(whole.epoch), whole.suite, kit.hex(whole.identity) === kit.hex(identity.id)] };
+      await groups[0].clearPendingCommit();
+      const apart = await groups[0].commit({ add: [await bob.createKeyPackage(identity)], psks: ["psk"], noRatchetTree: true });
+      const info = await bob.inspectWelcome(apart.welcome);
+      out.apart = [info.memberCount, info.hasTree, "signer" in info, info.psks.map((psk) => [psk.type, new TextDecoder().decode(psk.id)])];
+      out.missing = await kit.codeOf(bob.joinGroup(apart.welcome));
+      const ratchetTree = await groups[0].pendingRatchetTree();
+      await groups[0].applyPendingCommit();
+      out.none = await kit.codeOf(groups[0].pendingRatchetTree());
+      out.sameTree = kit.hex(ratchetTree) === kit.hex(await groups[0].ratchetTree());
+      const joined = await bob.joinGroup(apart.welcome, { ratchetTree });
+      out.joined = await kit.same(joined, groups[0]);
+      out.used = await kit.codeOf(bob.inspectWelcome(apart.welcome));
+      return out;
+    },
+    {
+      whole: [3, true, "alice", "2", 1, true],
+      apart: [0, false, false, [["external", "psk"]]],
+      missing: "StateError TREE_MISSING",
+      none: "StateError NO_PENDING_COMMIT",
+      sameTree: true,
+      joined: true,
+      used: "StateError NO_MATCHING_KEY_PACKAGE",
+    },
+  );
+
+  onPage(
+    "members with all that their leaves say",
+    async (open) => {
+      const supported = { extensions: [0xff01], proposals: [0xff02], credentials: [0xff03] };
+      const { groups, identities } = await kit.crowd(["alice", "bob"], { open: { ...open, supported } });
+      const bob = (await groups[0].members())[1];
+      const details = await groups[0].member(bob);
+      const ours = (list, from = 0xf000) => list.filter((n) => n >= from && (n & 0x0f0f) !== 0x0a0a);
+      const out = {
+        member: [details.name, details.leaf, details.own, kit.hex(details.signatureKey) === kit.hex(identities[1].signatureKey)],
+        keys: details.encryptionKey.length,
+        extensions: ours(details.capabilities.extensions),
+        proposals: ours(details.capabilities.proposals),
+        credentials: details.capabilities.credentials.filter((n) => [1, 2, 0xff03].includes(n)),
+        suites: details.capabilities.suites.filter((n) => n < 8),
+        versions: details.capabilities.versions,
+        days: Math.round((details.lifetime.notAfter - details.lifetime.notBefore) / 3_600_000),
+      };
+      const update = await groups[1].update();
+      await groups[0].receive(update.commit);
+      out.lifetime = "lifetime" in (await groups[0].member(1));
+      out.nobody = await kit.codeOf(groups[0].member(7));
+      return out;
+    },
+    {
+      member: ["bob", 1, false, true],
+      keys: 32,
+      extensions: [0xff01],
+      proposals: [0xff02],
+      credentials: [1, 2, 0xff03],
+      suites: [1, 2, 3, 4, 5, 6, 7],
+      versions: [1],
+      days: 90 * 24 + 1,
+      lifetime: false,
+      nobody: "StateError NOT_A_MEMBER",
+    },
+  );
+
+  onPage(
+    "proposals of every kind: made, listed, sent again, dropped, committed",
+    async (open) => {
+      const supported = { proposals: [0xff02], extensions: [0xff01] };
+      const { clients, identities, groups } = await kit.crowd(["alice", "bob", "carol"], { open: { ...open, supported } });
+      const [ours, theirs, hers] = groups;
+      const dave = await kit.open("dave", { ...open, supported });
+      const daveId = await dave.createIdentity("dave");
+      for (const client of [...clients, dave]) await client.storePSK("psk", new Uint8Array(32).fill(1));
+      const again = await clients[1].createIdentity("bob"); // another key under the same name
+      const out = {};
+      const proposed = [
+        await theirs.propose({ add: await dave.createKeyPackage(daveId) }),
+        await theirs.propose({ update: true, identity: again }),
+        await theirs.propose({ psk: "psk" }),
+        await theirs.propose({ psk: { groupId: ours.id, epoch: 0n } }), // which only alice has
+        await theirs.propose({ extensions: [{ type: 0xff01, data: new Uint8Array([5]) }], publicMessage: true }),
+        await theirs.propose({ custom: { type: 0xff02, data: new Uint8Array([1, 2, 3]) }, authenticatedData: new Uint8Array([9]) }),
+        await theirs.propose({ reInit: { suite: 2 } }),
+        await theirs.propose({ remove: 0 }),
+      ];
+      out.types = [];
+      for (const proposal of proposed) {
+        const event = await kit.deliver(proposal.message, ours, hers);
+        const { type, sender } = event.proposal;
+        out.types.push([type, event.sender.name, sender.type, sender.leaf, kit.hex(event.proposal.reference) === kit.hex(proposal.reference)].join());
+        if (type === "other") out.custom = [event.proposal.proposalType, [...event.proposal.data], [...event.authenticatedData]];
+        if (type === "reinit") out.reInit = [event.proposal.reInit.suite, event.proposal.reInit.groupId.length];
+        const { psk } = event.proposal;
+        if (psk?.type === "external") out.psk = new TextDecoder().decode(psk.id);
+        if (psk?.type === "resumption") out.pskOf = [kit.hex(psk.groupId) === kit.hex(ours.id), String(psk.epoch)];
+        if (type === "group-context-extensions") out.gce = event.proposal.extensions.map((e) => [e.type, [...e.data]]);
+      }
+      const mine = await theirs.proposals();
+      out.again = mine.map((p, i) => kit.hex(p.message) === kit.hex(proposed[i].message)).every(Boolean);
+      const received = await ours.proposals();
+      out.others = received.filter((p) => "message" in p).length;
+      out.waiting = await kit.codeOf(ours.send("not now"));
+      // Hers to commit: what would remove alice, and the reinitialization, she drops.
+      for (const proposal of await hers.proposals()) {
+        if (proposal.type === "reinit") await hers.dropProposal(proposal);
+        if (proposal.type === "remove") await hers.dropProposal(proposal.reference);
+      }
+      out.unknown = await kit.codeOf(hers.dropProposal(new Uint8Array(32)));
+      const { commit, welcome } = await hers.commit();
+      const event = await kit.deliver(commit, ours, theirs);
+      await hers.applyPendingCommit();
+      const joined = await dave.joinGroup(welcome);
+      out.update = [event.added.map((m) => m.name), event.updated.map((m) => m.name), event.pskCount, event.extensionsChanged, event.custom.map((c) => [c.type, [...c.data]])];
+      out.key = kit.hex((await ours.member(1)).signatureKey) === kit.hex(again.signatureKey);
+      out.same = [await kit.same(ours, theirs), await kit.same(ours, hers), await kit.same(ours, joined)];
+      out.talk = (await joined.receive(await theirs.send("hello"))).text;
+      // A resumption key, by those who were there; and a custom proposal by value.
+      const removal = await ours.remove(3);
+      await kit.deliver(removal.commit, theirs, hers);
+      await ours.applyPendingCommit();
+      const psk = await ours.commit({ psks: [{ groupId: ours.id, epoch: 2n }], custom: [{ type: 0xff02, data: new Uint8Array([4]) }] });
+      const mixed = await kit.deliver(psk.commit, theirs, hers);
+      out.resumption = [mixed.pskCount, mixed.custom.map((c) => [...c.data])];
+      out.unknownType = await kit.codeOf(theirs.propose({ custom: { type: 0xff09, data: new Uint8Array() } }));
+      out.two = await kit.codeOf(theirs.propose({ remove: 0, update: true }));
+      out.nothing = await kit.codeOf(theirs.propose({}));
+      return out;
+    },
+    {
+      types: ["add", "update", "psk", "psk", "group-context-extensions", "other", "reinit", "remove"].map((type) => `${type},bob,member,1,true`),
+      custom: [0xff02, [1, 2, 3], [9]],
+      reInit: [2, 32],
+      psk: "psk",
+      pskOf: [true, "0"],
+      gce: [[0xff01, [5]]],
+      again: true,
+      others: 0,
+      waiting: "StateError PENDING_PROPOSALS",
+      unknown: "EpochError PROPOSAL_UNKNOWN",
+      update: [["dave"], ["bob"], 1, true, [[0xff02, [1, 2, 3]]]],
+      key: true,
+      same: [true, true, true],
+      talk: "hello",
+      resumption: [1, [[4]]],
+      unknownType: "RejectedError PROPOSAL_UNSUPPORTED",
+      two: "StateError INVALID_ARGUMENT",
+      nothing: "StateError INVALID_ARGUMENT",
+    },
+  );
+
+  onPage(
+    "leaving: one proposes it, another commits it",
+    async (open) => {
+      const { groups } = await kit.crowd(["alice", "bob"], { open });
+      const { message } = await groups[1].leave({ publicMessage: true });
+      const event = await groups[0].receive(message);
+      const out = { proposal: [event.proposal.type, event.proposal.leaf] };
+      out.own = await kit.codeOf(groups[1].commit()); // one cannot commit one's own removal, and commits what else there is
+      const { commit } = await groups[0].commit();
+      const left = await groups[0].applyPendingCommit();
+      out.removed = left.removed.map((m) => m.name);
+      out.gone = (await groups[1].receive(commit)).type;
+      out.status = (await groups[1].info()).status;
+      await groups[1].delete();
+      out.deleted = await kit.codeOf(groups[1].info());
+      return out;
+    },
+    { proposal: ["remove", 1], own: "nothing was refused", removed: ["bob"], gone: "removed", status: "removed", deleted: "StateError GROUP_NOT_FOUND" },
+  );
+
+  onPage(
+    "a group is reinitialized with another cipher suite, and branched",
+    async (open) => {
+      const { clients, groups } = await kit.crowd(["alice", "bob", "carol"], { open });
+      const [alice, bob, carol] = clients;
+      const out = {};
+      // A subgroup of two.
+      const [bobs] = await bob.identities();
+      const branched = await groups[0].branch([await bob.createKeyPackage(bobs)], { id: new Uint8Array([1]) });
+      out.stranger = await kit.codeOf(
+        (async () => {
+          const dave = await kit.open("dave", open);
+          return groups[0].branch([await dave.createKeyPackage(await dave.createIdentity("dave"))]);
+        })(),
+      );
+      await branched.group.applyPendingCommit();
+      const theirs = await bob.joinGroup(branched.welcome);
+      out.branch = [[...theirs.id], await kit.same(branched.group, theirs), String(theirs.epoch), (await alice.groups()).length];
+      // All of it, as a group of another suite.
+      const early = await kit.codeOf(groups[0].reInit([]));
+      const { commit } = await groups[0].commit({ reInit: { suite: 2, groupId: new Uint8Array([2]) } });
+      const event = await kit.deliver(commit, groups[1], groups[2]);
+      const applied = await groups[0].applyPendingCommit();
+      out.reInit = [early, event.reInit.suite, [...applied.reInit.groupId]];
+      const info = await groups[1].info();
+      out.readOnly = [info.status, info.reInit.suite, [...info.reInit.groupId], await kit.codeOf(groups[1].send("too late"))];
+      const identities = [];
+      for (const [client, name] of [[alice, "alice"], [bob, "bob"], [carol, "carol"]]) identities.push(await client.createIdentity(name, { suite: 2 }));
+      const keyPackages = [await bob.createKeyPackage(identities[1]), await carol.createKeyPackage(identities[2])];
+      out.wrong = [await kit.codeOf(groups[0].reInit(keyPackages)), await kit.codeOf(groups[0].reInit(keyPackages.slice(1), { identity: identities[0] }))];
+      const next = await groups[0].reInit(keyPackages, { identity: identities[0], withGroupInfo: true });
+      await next.group.applyPendingCommit();
+      const joined = [await bob.joinGroup(next.welcome), await carol.joinGroup(next.welcome)];
+      out.next = [[...next.group.id], next.group.suite, next.groupInfo.length > 0, await kit.same(joined[0], joined[1]), await kit.same(joined[0], next.group)];
+      out.talk = (await joined[1].receive(await joined[0].send("over here"))).text;
+      return out;
+    },
+    {
+      stranger: "RejectedError WELCOME_INVALID",
+      branch: [[1], true, "1", 2],
+      reInit: ["RejectedError REINIT_INVALID", 2, [2]],
+      readOnly: ["read-only", 2, [2], "StateError GROUP_READ_ONLY"],
+      wrong: ["StateError INVALID_ARGUMENT", "RejectedError REINIT_INVALID"],
+      next: [[2], 2, true, true, true],
+      talk: "over here",
+    },
+  );
+
+  onPage(
+    "who is the same client in another group is the application's to say",
+    async (open) => {
+      const asked = [];
+      const identify = ({ type, name }, { place }) => {
+        asked.push(`${type} ${place}`);
+        return name?.split("#")[0];
+      };
+      const { clients, groups } = await kit.crowd(["alice#1", "bob#1"], { open: { ...open, identify } });
+      const [, bob] = clients;
+      const keyPackage = await bob.createKeyPackage(await bob.createIdentity("bob#2"));
+      const { group, welcome } = await groups[0].branch([keyPackage]);
+      await group.applyPendingCommit();
+      const joined = await bob.joinGroup(welcome);
+      const failing = await kit.crowd(["carol#1", "dave#1"], {
+        open: {
+          ...open,
+          identify: () => {
+            throw new Error("no directory");
+          },
+        },
+      });
+      const [daves] = await failing.clients[1].identities();
+      const failed = await kit.codeOf(failing.groups[0].branch([await failing.clients[1].createKeyPackage(daves)]));
+      return { same: await kit.same(group, joined), asked: [...new Set(asked)], failed };
+    },
+    { same: true, asked: ["basic tree"], failed: "StateError AUTHENTICATOR_FAILED" },
+  );
+
+  onPage(
+    "those outside propose: a listed sender, and one who wants to join",
+    async (open) => {
+      const service = await kit.open("service", open);
+      const { externalSenders, readExternalSenders, requiredCapabilities } = kit.webmls;
+      const watch = await service.createIdentity("watch");
+      const other = await service.createIdentity({ type: "x509", certificates: [new Uint8Array(100), new Uint8Array(20_000)] }).catch((e) => e.code);
+      const extensions = [
+        externalSenders([
+          { signatureKey: new Uint8Array(32).fill(1), credential: { type: "x509", certificates: [new Uint8Array(100), new Uint8Array(20_000)] } },
+          { signatureKey: watch.signatureKey, credential: watch.credential },
+        ]),
+        requiredCapabilities({ credentials: [1] }),
+      ];
+      const { groups } = await kit.crowd(["alice", "bob"], { open, group: { extensions } });
+      const listed = readExternalSenders((await groups[1].info()).extensions);
+      const out = { other, listed: listed.map(({ credential }) => [credential.type, credential.name ?? credential.certificates.map((c) => c.length)]) };
+      out.key = kit.hex(listed[1].signatureKey) === kit.hex(watch.signatureKey);
+      out.empty = readExternalSenders([]);
+      const info = await groups[0].groupInfo();
+      const removal = await service.proposeExternally(info, { index: 1, identity: watch }, { remove: 1 });
+      out.header = await service.peek(removal).then(({ type, content, sender, epoch }) => [type, content, sender, String(epoch)]);
+      out.refused = [
+        await kit.codeOf(service.proposeExternally(info, { index: 0, identity: watch }, { remove: 1 })),
+        await kit.codeOf(service.proposeExternally(info, { index: 1, identity: watch }, { update: true })),
+      ];
+      const event = await kit.deliver(removal, ...groups);
+      out.proposal = [event.type, "sender" in event, event.proposal.type, event.proposal.sender, event.proposal.leaf];
+      const dave = await kit.open("dave", open);
+      const keyPackage = await dave.createKeyPackage(await dave.createIdentity("dave"));
+      const wish = await dave.proposeToJoin(info, keyPackage);
+      out.notHere = await kit.codeOf(service.proposeToJoin(info, keyPackage));
+      const wished = await groups[0].receive(wish);
+      out.wished = [wished.proposal.type, wished.proposal.credential.name, wished.proposal.sender.type];
+      const { welcome } = await groups[0].commit();
+      const done = await groups[0].applyPendingCommit();
+      out.done = [done.added.map((m) => m.name), done.removed.map((m) => m.name)];
+      out.joined = await kit.same(groups[0], await dave.joinGroup(welcome));
+      return out;
+    },
+    {
+      other: "CREDENTIAL_REJECTED",
+      listed: [["x509", [100, 20_000]], ["basic", "watch"]],
+      key: true,
+      empty: [],
+      header: ["public-message", "proposal", "external", "1"],
+      refused: ["RejectedError INVALID_SENDER", "StateError INVALID_ARGUMENT"],
+      proposal: ["proposal", false, "remove", { type: "external", index: 1 }, 1],
+      notHere: "StateError INVALID_ARGUMENT",
+      wished: ["add", "dave", "new-member"],
+      done: [["dave"], ["bob"]],
+      joined: true,
+    },
+  );
+
+  onPage(
+    "an external commit: join, rejoin, with a GroupInfo of the new epoch and a pre-shared key",
+    async (open) => {
+      const { clients, identities, groups } = await kit.crowd(["alice", "bob"], { open });
+      const carol = await kit.open("carol", open);
+      const carols = await carol.createIdentity("carol");
+      for (const client of [...clients, carol]) await client.storePSK(new Uint8Array([1]), new Uint8Array(32).fill(3));
+      const first = await carol.joinExternal(carols, await groups[0].groupInfo(), { psks: [new Uint8Array([1])], withGroupInfo: true });
+      const out = { joining: (await first.group.info()).status };
+      const event = await kit.deliver(first.commit, ...groups);
+      out.event = [event.external, event.committer.name, event.pskCount];
+      await first.group.applyPendingCommit();
+      out.joined = await kit.same(first.group, groups[0]);
+      // Bob has lost everything but his key, and comes back.
+      await groups[1].delete();
+      const apart = await groups[0].groupInfo({ noRatchetTree: true });
+      out.missing = await kit.codeOf(clients[1].joinExternal(identities[1], apart, { resync: true }));
+      const back = await clients[1].joinExternal(identities[1], apart, { resync: true, ratchetTree: await groups[0].ratchetTree() });
+      const rejoined = await kit.deliver(back.commit, groups[0], first.group);
+      await back.group.receive(back.commit);
+      out.rejoined = [rejoined.removed.map((m) => m.name), rejoined.committer.name, await kit.same(back.group, groups[0])];
+      const closed = await groups[0].groupInfo({ noExternalPub: true });
+      out.closed = await kit.codeOf(carol.joinExternal(carols, closed, { resync: true }));
+      await carol.deletePSK(new Uint8Array([1]));
+      out.deleted = await kit.codeOf(first.group.commit({ psks: [new Uint8Array([1])] }));
+      // What the commit before left behind opens the group for the next.
+      const dave = await kit.open("dave", open);
+      out.early = await kit.codeOf(dave.joinExternal(await dave.createIdentity("dave"), first.groupInfo));
+      return out;
+    },
+    {
+      joining: "joining",
+      event: [true, "carol", 1],
+      joined: true,
+      missing: "StateError TREE_MISSING",
+      rejoined: [["bob"], "bob", true],
+      closed: "RejectedError GROUP_INFO_INVALID",
+      deleted: "StateError PSK_UNKNOWN",
+      early: "nothing was refused",
+    },
+  );
+
+  onPage(
+    "limits: sizes, padding, past epochs",
+    async (open) => {
+      const limits = { maxMessage: 5000, padding: 0, pastEpochs: 1, maxForward: 3 };
+      const { groups } = await kit.crowd(["alice", "bob"], { open: { ...open, limits } });
+      const [ours, theirs] = groups;
+      const out = {};
+      const lengths = await Promise.all([0, 1, 2].map(async (n) => (await ours.send(new Uint8Array(n))).length));
+      out.unpadded = lengths.map((n) => n - lengths[0]);
+      out.tooLarge = await kit.codeOf(theirs.receive(await ours.send(new Uint8Array(6000))));
+      // 4 messages are missing by now: one more is too far.
+      out.tooFar = await kit.codeOf(theirs.receive(await ours.send("far")));
+      const late = [await theirs.send("zero")];
+      for (let i = 0; i < 2; i++) {
+        await theirs.receive((await ours.update()).commit);
+        await ours.applyPendingCommit();
+        late.push(await theirs.send(`one ${i}`));
+      }
+      out.late = [(await ours.receive(late[2])).text, (await ours.receive(late[1])).text, await kit.codeOf(ours.receive(late[0]))];
+      const big = await kit.open("carol", open);
+      const group = await big.createGroup(await big.createIdentity("carol"));
+      const padded = await Promise.all([100, 200, 256, 257].map(async (n) => (await group.send(new Uint8Array(n))).length));
+      out.padded = [padded[0] === padded[1], padded[2] === padded[1], padded[3] > padded[2]];
+      out.default = await kit.codeOf(group.receive(new Uint8Array((16 << 20) + 1)));
+      out.wrong = await kit.codeOf(kit.open("dave", { ...open, limits: { maxMessage: -1 } }));
+      return out;
+    },
+    {
+      unpadded: [0, 1, 2],
+      tooLarge: "MalformedError TOO_LARGE",
+      tooFar: "RejectedError GENERATION_TOO_FAR",
+      late: ["one 1", "one 0", "EpochError EPOCH_BEHIND"],
+      padded: [true, true, true],
+      default: "MalformedError TOO_LARGE",
+      wrong: "StateError INVALID_ARGUMENT",
+    },
+  );
+
+  onPage(
+    "a call that is cancelled has changed nothing, and those behind it go on",
+    async (open) => {
+      let answer;
+      const asked = () => new Promise((resolve) => (answer = resolve));
+      let policy = () => true;
+      const alice = await kit.open("alice", { ...open, authenticate: (claim) => policy(claim) });
+      const bob = await kit.open("bob", open);
+      const group = await alice.createGroup(await alice.createIdentity("alice"));
+      const keyPackage = await bob.createKeyPackage(await bob.createIdentity("bob"));
+      const before = kit.hex((await group.info()).epochAuthenticator);
+      const out = {};
+      out.before = await kit.codeOf(group.add(keyPackage, { signal: AbortSignal.abort() }));
+      // In the middle: while the application thinks about it.
+      const called = new Promise((resolve) => {
+        policy = () => (resolve(), asked());
+      });
+      const abort = new AbortController();
+      const adding = kit.codeOf(group.add(keyPackage, { signal: abort.signal }));
+      await called;
+      // Behind it: one that is cancelled before its turn, and one that is not.
+      const waits = new AbortController();
+      const waiting = kit.codeOf(group.update({ signal: waits.signal }));
+      const members = group.members();
+      waits.abort();
+      out.waiting = await waiting;
+      abort.abort();
+      out.adding = await adding;
+      out.members = (await members).length;
+      answer(true); // too late
+      policy = () => true;
+      const info = await group.info();
+      out.unchanged = [kit.hex(info.epochAuthenticator) === before, info.hasPendingCommit, String(info.epoch)];
+      // After its end nothing happens any more.
+      const after = new AbortController();
+      const { welcome } = await group.add(keyPackage, { signal: after.signal });
+      after.abort();
+      await group.applyPendingCommit();
+      out.joined = await kit.same(group, await bob.joinGroup(welcome, { signal: new AbortController().signal }));
+      out.wrong = [await kit.codeOf(group.update({ signal: "now" })), await kit.codeOf(group.update({ progress: 7 }))];
+      return out;
+    },
+    {
+      before: "StorageError CANCELLED",
+      waiting: "StorageError CANCELLED",
+      adding: "StorageError CANCELLED",
+      members: 1,
+      unchanged: [true, false, "0"],
+      joined: true,
+      wrong: ["StateError INVALID_ARGUMENT", "StateError INVALID_ARGUMENT"],
+    },
+  );
+});
