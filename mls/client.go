@@ -265,14 +265,32 @@ func (c *Client) IssueIdentity(ctx context.Context, id suite.ID, issue func(ctx 
 	if err != nil {
 		return nil, mlserr.Wrap(mlserr.CredentialRejected, "", err)
 	}
+	return c.newIdentity(ctx, s, credential, key, named(key.Name()))
+}
+
+// RenewIdentity makes another identity of the signature key of one that is
+// there, under a new credential: a certificate that was renewed for the same
+// key, say. The old one stays. Codes: IDENTITY_NOT_FOUND, CREDENTIAL_REJECTED
+// when the first certificate of a chain is for another key, and those of the store.
+func (c *Client) RenewIdentity(ctx context.Context, id []byte, credential message.Credential) (identity *Identity, err error) {
+	defer atOp(&err, "renewIdentity")
+	old, err := c.Identity(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return c.newIdentity(ctx, old.suite, credential, old.key, nil)
+}
+
+// newIdentity stores a credential with a key, and with it the names of keys that are to be kept.
+func (c *Client) newIdentity(ctx context.Context, s *suite.Suite, credential message.Credential, key suite.SignatureKey, kept []string) (*Identity, error) {
 	if err := checkCertificateKey(&message.LeafNode{Credential: credential, SignatureKey: key.Public()}); err != nil {
 		return nil, err
 	}
-	identity = &Identity{id: suite.Random(16), suite: s, credential: credential, key: key}
-	err = c.change(ctx, func() (*clientChange, error) {
+	identity := &Identity{id: suite.Random(16), suite: s, credential: credential, key: key}
+	err := c.change(ctx, func() (*clientChange, error) {
 		return &clientChange{
 			put:   Records{recordIdentity + hexName(identity.id): marshalIdentity(identity)},
-			kept:  named(key.Name()),
+			kept:  kept,
 			apply: func(s *clientState) { s.identities[string(identity.id)] = identity },
 		}, nil
 	})

@@ -24,7 +24,7 @@ type KeyPackageInfo struct {
 // front; those that have ended are among them until they are deleted.
 func (c *Client) KeyPackages(ctx context.Context, identityID []byte) (list []KeyPackageInfo, err error) {
 	defer atOp(&err, "keyPackages")
-	err = c.view(func(s *clientState) error {
+	err = c.view(ctx, func(s *clientState) error {
 		for ref, kp := range s.keyPackages {
 			if !bytes.Equal(kp.identity, identityID) {
 				continue
@@ -74,7 +74,7 @@ func (c *Client) DeleteKeyPackages(ctx context.Context, references ...[]byte) (e
 				}
 			}
 		}}
-		err := c.view(func(s *clientState) error {
+		err := c.view(ctx, func(s *clientState) error {
 			for _, ref := range references {
 				kp := s.keyPackages[string(ref)]
 				if kp == nil {

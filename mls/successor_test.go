@@ -258,3 +258,36 @@ func TestDropProposal(t *testing.T) {
 	agree(t, alice, bob, carol)
 	talk(t, alice, bob, carol)
 }
+
+// An identity gets another credential for its key: a key package and a commit
+// show it, and the key is still there after a restart.
+func TestRenewIdentity(t *testing.T) {
+	alice, bob, carol := trio(t, x25519)
+	renewed, err := bob.client.RenewIdentity(ctx, bob.id.ID(), message.BasicCredential([]byte("bob+2")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(renewed.SignatureKey(), bob.id.SignatureKey()) || bytes.Equal(renewed.ID(), bob.id.ID()) {
+		t.Fatal("want another identity of the same key")
+	}
+	_, err = bob.client.RenewIdentity(ctx, []byte("nobody"), message.BasicCredential(nil))
+	wantCode(t, err, mlserr.IdentityNotFound)
+	_, err = bob.client.RenewIdentity(ctx, bob.id.ID(), message.Credential{Type: message.CredentialX509, Certificates: [][]byte{{1, 2, 3}}})
+	wantCode(t, err, mlserr.CredentialRejected)
+
+	bob.reload()
+	if list := must(bob.client.Identities(ctx)); len(list) != 2 {
+		t.Fatalf("%d identities, want 2", len(list))
+	}
+	r := bob.commit(mls.CommitOptions{Identity: renewed.ID()})
+	alice.receive(r.Commit)
+	carol.receive(r.Commit)
+	bob.apply()
+	agree(t, alice, bob, carol)
+	members := must(alice.group.Members(ctx))
+	if name := string(members[1].Credential.Identity); name != "bob+2" {
+		t.Fatalf("the member is %q, want bob+2", name)
+	}
+	bob.name = "bob+2"
+	talk(t, alice, bob, carol)
+}

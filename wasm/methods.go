@@ -61,6 +61,12 @@ var methods = map[string]method{
 			return as(bytesValue)(c.signIssue(ctx, issue, content))
 		})
 	},
+	"renewIdentity": ofClient(func(in *args) clientStep {
+		identity, credential := in.bytes("identity"), in.credential("credential")
+		return func(ctx context.Context, c *mls.Client) (any, error) {
+			return as(identityValue)(c.RenewIdentity(ctx, identity, credential))
+		}
+	}),
 	"identities": ofClient(func(in *args) clientStep {
 		return func(ctx context.Context, c *mls.Client) (any, error) {
 			return asList(identityValue)(c.Identities(ctx))
@@ -224,6 +230,10 @@ var methods = map[string]method{
 			return asList(proposalValue)(g.Proposals(ctx))
 		}
 	}),
+	"group.dropProposal": ofGroup(func(in *args) groupStep {
+		reference := in.bytes("reference")
+		return func(ctx context.Context, g *mls.Group) (any, error) { return nothing(g.DropProposal(ctx, reference)) }
+	}),
 	"group.send": ofGroup(func(in *args) groupStep {
 		content, options := in.bytes("content"), mls.SendOptions{AuthenticatedData: in.optionalBytes("authenticatedData")}
 		return func(ctx context.Context, g *mls.Group) (any, error) {
@@ -242,9 +252,9 @@ var methods = map[string]method{
 		return func(ctx context.Context, g *mls.Group) (any, error) { return nothing(g.Acknowledge(ctx, ids...)) }
 	}),
 	"group.exportSecret": ofGroup(func(in *args) groupStep {
-		label, about, length := in.text("label"), in.bytes("context"), int(in.number("length"))
+		label, about, length := in.bytes("label"), in.bytes("context"), int(in.number("length"))
 		return func(ctx context.Context, g *mls.Group) (any, error) {
-			return as(bytesValue)(g.Export(ctx, label, about, length))
+			return as(bytesValue)(g.Export(ctx, string(label), about, length))
 		}
 	}),
 	"group.groupInfo": ofGroup(func(in *args) groupStep {

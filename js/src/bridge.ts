@@ -34,6 +34,7 @@ export interface ClientMethods {
   issueIdentity(args: { suite?: number; issue: number }): IdentityValue;
   /** Signs with the key of an `issueIdentity` that is waiting for its credential. */
   "issueIdentity.sign"(args: { issue: number; content: Uint8Array }): Bytes;
+  renewIdentity(args: { identity: Uint8Array; credential: CredentialValue }): IdentityValue;
   identities(args: {}): IdentityValue[];
   createKeyPackages(args: {
     identity: Uint8Array;
@@ -123,11 +124,12 @@ export interface GroupMethods {
     authenticatedData?: Uint8Array;
   }): ProposalResultValue;
   "group.proposals"(args: {}): ProposalValue[];
+  "group.dropProposal"(args: { reference: Uint8Array }): void;
   "group.send"(args: { content: Uint8Array; authenticatedData?: Uint8Array }): Bytes;
   "group.receive"(args: { message: Uint8Array }): EventValue;
   "group.inbox"(args: {}): EventValue[];
   "group.acknowledge"(args: { ids?: number[] }): void;
-  "group.exportSecret"(args: { label: string; context: Uint8Array; length: number }): Bytes;
+  "group.exportSecret"(args: { label: Uint8Array; context: Uint8Array; length: number }): Bytes;
   "group.groupInfo"(args: { noRatchetTree?: boolean; noExternalPub?: boolean }): Bytes;
   "group.ratchetTree"(args: {}): Bytes;
 }

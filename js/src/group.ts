@@ -285,8 +285,8 @@ export class Group extends Emitter {
    * Derives a secret of `length` bytes that all members of this epoch, and
    * nobody else, can derive (RFC 9420, Section 8.5).
    */
-  exportSecret(label: string, context: string | Uint8Array, length: number): Promise<Bytes> {
-    return this.#call("group.exportSecret", () => ({ label, context: decode.utf8(context), length }));
+  exportSecret(label: string | Uint8Array, context: string | Uint8Array, length: number): Promise<Bytes> {
+    return this.#call("group.exportSecret", () => ({ label: decode.utf8(label), context: decode.utf8(context), length }));
   }
 
   /** A signed GroupInfo of this epoch, an MLSMessage, with which others can join (RFC 9420, Section 12.4.3.2). */

@@ -103,6 +103,19 @@ export class MLS extends Emitter {
     return decode.identity(await this.#call("createIdentity", () => ({ ...options, credential: decode.credentialValue(credential) })));
   }
 
+  /**
+   * Makes another identity of the signature key of one that is there, under a
+   * new credential: a certificate that was renewed for the same key, say. The old
+   * one stays. A group learns of it by a commit or update with it.
+   *
+   * Rejects with IDENTITY_NOT_FOUND (StateError); with CREDENTIAL_REJECTED
+   * (RejectedError) when the first certificate of a chain is for another key.
+   */
+  async renewIdentity(identity: Identity | Uint8Array, credential: CredentialInput): Promise<Identity> {
+    const make = () => ({ identity: idOf(identity), credential: decode.credentialValue(credential) });
+    return decode.identity(await this.#call("renewIdentity", make));
+  }
+
   /** The identities in this database. */
   async identities(): Promise<Identity[]> {
     return (await this.#call("identities", () => ({}))).map(decode.identity);

@@ -51,9 +51,13 @@ export async function identities(mls: MLS): Promise<void> {
   if (alice.credential.type === "basic") is<Same<typeof alice.credential.identity, Uint8Array<ArrayBuffer>>>();
   else if (alice.credential.type === "other") is<Same<typeof alice.credential.credentialType, number>>();
 
+  const renewed = await mls.renewIdentity(alice, "alice@example.org");
+  // @ts-expect-error: the credential of a key that is there is not issued
+  await mls.renewIdentity(alice.id, () => "alice");
   const keyPackage = await mls.createKeyPackage(alice);
   const keyPackages = await mls.createKeyPackages(alice.id, 100, { lastResort: true, lifetime: 3600 });
   is<Same<typeof keyPackage, (typeof keyPackages)[number]>>();
+  is<Same<typeof renewed, Identity>>();
   // @ts-expect-error: how many?
   await mls.createKeyPackages(alice);
 }
@@ -106,6 +110,7 @@ export async function groups(mls: MLS, alice: Identity, keyPackage: Uint8Array):
     if (proposal.type === "remove") is<Same<typeof proposal.leaf, number>>();
     // @ts-expect-error: only a remove has a leaf
     else proposal.leaf;
+    await group.dropProposal(proposal);
   }
 
   const sealed = await group.send("hello", { authenticatedData: new Uint8Array(1) });
@@ -113,6 +118,7 @@ export async function groups(mls: MLS, alice: Identity, keyPackage: Uint8Array):
   // What this package makes can be given to what takes no shared memory.
   new WebSocket("wss://example.com").send(sealed);
   const secret = await group.exportSecret("label", "context", 32);
+  await group.exportSecret(new Uint8Array([0xff]), new Uint8Array(1), 32);
   await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveBits"]);
 
   const joined = await mls.joinExternal(alice, await group.groupInfo(), { resync: true });
