@@ -27,6 +27,7 @@ RACE := $(shell test "$$(go env CGO_ENABLED)" = 1 && command -v "$$(go env CC)" 
 
 WASM_GO   := GOOS=js GOARCH=wasm go
 WASM_TEST := $(WASM_GO) test -exec $(CURDIR)/.ci/wasm-exec
+HOST_KEYS := wasm/hostkeys/hostkeystest/bundle/host.js
 STEPS     := format vet go delivery types wasm browser
 
 ## help: list the targets
@@ -83,7 +84,7 @@ test-go: vectors
 
 ## test-wasm: the tests of mls/ and wasm/ and the vectors, as wasm in headless Chromium
 .PHONY: test-wasm
-test-wasm: vectors browsers bin/wasmbrowsertest
+test-wasm: vectors browsers bin/wasmbrowsertest $(HOST_KEYS)
 	$(WASM_TEST) -timeout 30m ./mls/... ./wasm/... ./tests/vectors
 
 ## test-types: the TypeScript compiler finds no error
@@ -183,6 +184,10 @@ bin/wasmbrowsertest: go.mod go.sum | check-go
 	go build -o $@ github.com/agnivade/wasmbrowsertest
 	@touch $@
 
+# What the wasm tests run of js/src: the keys of the browser, over a store in memory.
+$(HOST_KEYS): $(HOST_KEYS:bundle/host.js=host.mjs) js/src/host/keys.ts js/src/errors.ts js/node_modules/.package-lock.json
+	js/node_modules/.bin/esbuild $< --bundle --format=iife --global-name=host --target=es2022 --log-level=warning --outfile=$@
+
 .PHONY: check-go
 check-go:
 	@version=$$(go env GOVERSION 2>/dev/null) || { echo 'Go is missing: install Go 1.$(GO_MINOR) or newer from https://go.dev/dl/'; exit 1; }; \
@@ -199,4 +204,4 @@ check-node:
 ## clean: remove what was built, the fetched vectors and the data of make run
 .PHONY: clean
 clean:
-	rm -rf bin js/dist web/*/dist .cache tests/vectors/official/*.json
+	rm -rf bin js/dist web/*/dist .cache tests/vectors/official/*.json $(HOST_KEYS)

@@ -74,6 +74,9 @@ func (i *Identity) Credential() message.Credential { return i.credential }
 // SignatureKey returns the SignaturePublicKey.
 func (i *Identity) SignatureKey() []byte { return bytes.Clone(i.key.Public()) }
 
+// KeyStorage returns where the private signature key lives.
+func (i *Identity) KeyStorage() suite.KeyStorage { return suite.StorageOf(i.key) }
+
 // ownKeyPackage is a key package of this client with its private keys.
 type ownKeyPackage struct {
 	keyPackage []byte // the encoded KeyPackage

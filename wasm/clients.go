@@ -10,6 +10,7 @@ import (
 
 	"webmls/mls"
 	"webmls/mls/mlserr"
+	"webmls/wasm/hostkeys"
 )
 
 // client is one open database: several may share this program.
@@ -37,11 +38,11 @@ type openOptions struct {
 	supported  mls.Supported
 }
 
-// openClient opens a client over a host's store. Codes: those of mls.Open.
-func openClient(store, authenticator js.Value, options openOptions) (int, error) {
+// openClient opens a client over a host's store and keys. Codes: those of mls.Open.
+func openClient(store, keys, authenticator js.Value, options openOptions) (int, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	opened, err := mls.Open(ctx, mls.Config{
-		Keys: newHostKeys(host.Get("keys")), Store: hostStore{store},
+		Keys: hostkeys.New(keys, await), Store: hostStore{store},
 		Authenticator: newHostAuthenticator(authenticator, options.identifies),
 		Limits:        options.limits, Supported: options.supported,
 	})

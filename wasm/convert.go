@@ -417,7 +417,7 @@ func extensionValue(e message.Extension) any {
 func identityValue(i *mls.Identity) any {
 	return object{
 		"id": bytesValue(i.ID()), "suite": int(i.Suite()), "credential": credentialValue(i.Credential()),
-		"signatureKey": bytesValue(i.SignatureKey()),
+		"signatureKey": bytesValue(i.SignatureKey()), "keyStorage": string(i.KeyStorage()),
 	}.value()
 }
 

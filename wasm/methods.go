@@ -25,9 +25,9 @@ type groupStep func(ctx context.Context, g *mls.Group) (any, error)
 // tests/contract compares the two.
 var methods = map[string]method{
 	"open": alone(func(in *args) func() (any, error) {
-		store, authenticator := in.hostObject("store"), in.hostObject("authenticator")
+		store, keys, authenticator := in.hostObject("store"), in.hostObject("keys"), in.hostObject("authenticator")
 		options := openOptions{identifies: in.flag("identifies"), limits: in.limits("limits"), supported: in.supported("supported")}
-		return func() (any, error) { return as(same[int])(openClient(store, authenticator, options)) }
+		return func() (any, error) { return as(same[int])(openClient(store, keys, authenticator, options)) }
 	}),
 	"close": alone(func(in *args) func() (any, error) {
 		number := in.number("client")

@@ -13,9 +13,6 @@ import (
 
 	"webmls/mls"
 	"webmls/mls/mlserr"
-	"webmls/mls/suite"
-	"webmls/wasm/internal/curve"
-	"webmls/wasm/internal/der"
 )
 
 // evaluate runs JavaScript whose last statement returns a value.
@@ -298,54 +295,4 @@ func TestStore(t *testing.T) {
 			}
 		}
 	}
-}
-
-// TestVerify: which index is bad when some signatures do not parse and the host
-// finds others bad.
-func TestVerify(t *testing.T) {
-	scalar := make([]byte, 32)
-	scalar[31] = 1
-	point, signature := curve.P256().PublicKey(scalar), der.Marshal(make([]byte, 64))
-	good := suite.Verification{PublicKey: point, Signature: signature}
-	badDER := suite.Verification{PublicKey: point, Signature: signature[1:]}
-	badPoint := suite.Verification{PublicKey: point[1:], Signature: signature}
-	for _, c := range []struct {
-		list []suite.Verification
-		host int // what the host answers
-		sent int // how many it is asked about
-		want int
-	}{
-		{[]suite.Verification{good, good}, -1, 2, -1},
-		{[]suite.Verification{good, good}, 1, 2, 1},
-		{[]suite.Verification{good, badDER, good}, -1, 1, 1},
-		{[]suite.Verification{good, badPoint}, 0, 1, 0},
-		{[]suite.Verification{badPoint, badDER}, -1, 0, 0},
-		{nil, -1, 0, -1},
-	} {
-		object := evaluate("return { curves: ['P-256'] }")
-		asked := js.Global().Get("Array").New()
-		object.Set("verify", evaluate("return async (curve, packed) => { b.push(packed.length); return a; }", c.host, asked))
-		bad, err := newHostKeys(object).Verify(t.Context(), suite.P256AES128SHA256P256, c.list)
-		if err != nil || bad != c.want {
-			t.Errorf("%d of %d: %d, %v, want %d", c.host, len(c.list), bad, err, c.want)
-		}
-		if size := c.sent * (3*4 + 65 + 64); asked.Length() != 1 || asked.Index(0).Int() != size {
-			t.Errorf("%d of %d: asked %v times, want once with %d bytes", c.host, len(c.list), asked.Length(), size)
-		}
-	}
-}
-
-func TestSupports(t *testing.T) {
-	keys := newHostKeys(evaluate("return { curves: ['P-384'] }"))
-	var got []suite.ID
-	for _, id := range suite.All() {
-		if keys.Supports(id) {
-			got = append(got, id)
-		}
-	}
-	if !slices.Equal(got, []suite.ID{1, 3, 4, 6, 7}) {
-		t.Error(got)
-	}
-	_, err := keys.GenerateHPKEKey(t.Context(), suite.P256AES128SHA256P256)
-	wantCode(t, err, mlserr.UnknownSuite)
 }

@@ -16,6 +16,7 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 export interface ProgramMethods {
   open(args: {
     store: HostStore;
+    keys: HostKeys;
     authenticator: HostAuthenticator;
     identifies?: boolean;
     limits?: LimitsValue;
@@ -144,7 +145,7 @@ export type Args<M extends Method> = Parameters<Methods[M]>[0] &
   (M extends keyof ClientMethods ? { client: number } : unknown) &
   (M extends keyof GroupMethods ? { client: number; group: Uint8Array } : unknown);
 /** What a database is opened with, beside the functions of the host. */
-export type Settings = Omit<Args<"open">, "store" | "authenticator">;
+export type Settings = Omit<Args<"open">, "store" | "keys" | "authenticator"> & { requireNonExtractable: boolean };
 /** What a caller wants of a call that may take long. */
 export interface Control {
   signal?: AbortSignal | undefined;
@@ -172,6 +173,7 @@ export interface IdentityValue {
   suite: number;
   credential: CredentialValue;
   signatureKey: Bytes;
+  keyStorage: string;
 }
 
 export interface MemberValue {
@@ -382,6 +384,8 @@ export interface HostStore {
   adopt(name: string, key: CryptoKey): void;
   /** Returns a private key that was adopted or is stored; never one that can be exported. */
   key(name: string): Promise<CryptoKey | undefined>;
+  /** Tells of each key whether the database could keep it as it is, by trying. */
+  keeps(keys: CryptoKey[]): Promise<boolean[]>;
   /** Whether this store wraps the keys that it keeps: then they must be made extractable. */
   readonly wrapsKeys: boolean;
 }
@@ -414,22 +418,33 @@ export interface HostAuthenticator {
   issue(issue: number, publicKey: Bytes): Promise<CredentialValue>;
 }
 
-/** The private keys of the NIST suites. Implemented in host/keys.ts. */
+/** The private keys of a database, and the cryptography that is the browser's. Implemented in host/keys.ts. */
 export interface HostKeys {
-  /** The curves for which everything below works in this browser. */
-  readonly curves: string[];
-  /** Makes a key pair: the scalar, then the uncompressed point. */
-  generate(kind: KeyKind, curve: string): Promise<Bytes>;
-  /** Makes a key of WebCrypto of what `generate` returned. */
-  importKey(kind: KeyKind, curve: string, pair: Bytes): Promise<CryptoKey>;
-  /** Returns r and s, one after the other. */
-  sign(curve: string, key: CryptoKey, message: Bytes): Promise<Bytes>;
-  /** Checks a packed list of point, message, r and s. Returns the lowest index of a bad signature, or -1. */
-  verify(curve: string, packed: Bytes): Promise<number>;
-  /** Returns the x coordinate of the product. */
-  diffieHellman(curve: string, key: CryptoKey, point: Bytes): Promise<Bytes>;
-  /** Returns for each point of a packed list an ephemeral point and the x coordinate of the product, all in a row. */
-  encapsulate(curve: string, packed: Bytes): Promise<Bytes>;
+  /** What works in this browser, of Ed25519, X25519, P-256, P-384 and P-521. */
+  readonly algorithms: string[];
+  /** The algorithms whose private keys the database can keep. */
+  readonly kept: string[];
+  /** Where the keys live that it keeps. */
+  readonly storage: "non-extractable" | "wrapped";
+  /** Whether keys that the database cannot keep are refused. */
+  readonly requireNonExtractable: boolean;
+  /** Makes a key pair, leaves the private key with the store under a name, and returns the public key. */
+  generate(kind: KeyKind, algorithm: string, name: string): Promise<Bytes>;
+  /** Returns a private key that the store has. Code: KEY_NOT_FOUND. */
+  key(name: string): Promise<CryptoKey>;
+  /** Makes a key pair of a NIST curve that the store does not have: the scalar, then the uncompressed point. */
+  generateBytes(kind: KeyKind, curve: string): Promise<Bytes>;
+  /** Makes a key of WebCrypto of a scalar and its point. */
+  importKey(kind: KeyKind, curve: string, scalar: Bytes, point: Bytes): Promise<CryptoKey>;
+  /** Signs. A signature of ECDSA is r and s, one after the other. */
+  sign(algorithm: string, key: CryptoKey, message: Bytes): Promise<Bytes>;
+  /** Checks a packed list of public key, message and signature. Returns the lowest index of a bad signature, or -1. */
+  verify(algorithm: string, packed: Bytes): Promise<number>;
+  /** Returns what a key gives with a public key: of a NIST curve, the x coordinate. */
+  diffieHellman(algorithm: string, key: CryptoKey, publicKey: Bytes): Promise<Bytes>;
+  /** Returns for each public key of a packed list that of an ephemeral key pair and what this gives with it, all in a row. */
+  encapsulate(algorithm: string, packed: Bytes): Promise<Bytes>;
 }
 
-export type KeyKind = "ECDSA" | "ECDH";
+/** What a key is for: signatures or HPKE. */
+export type KeyKind = "sign" | "derive";

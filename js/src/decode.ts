@@ -34,6 +34,7 @@ import type {
   GroupStatus,
   Identity,
   KeyPackageInfo,
+  KeyStorage,
   Member,
   MemberDetails,
   MessageHeader,
@@ -147,7 +148,13 @@ function date(seconds: string): Date {
 }
 
 export function identity(value: IdentityValue): Identity {
-  return { ...value, suite: value.suite as CipherSuite, credential: credential(value.credential), ...nameOf(value.credential.identity) };
+  return {
+    ...value,
+    suite: value.suite as CipherSuite,
+    credential: credential(value.credential),
+    keyStorage: value.keyStorage as KeyStorage,
+    ...nameOf(value.credential.identity),
+  };
 }
 
 export function member(value: MemberValue): Member {

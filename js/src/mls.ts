@@ -93,7 +93,7 @@ export class MLS extends Emitter {
    * for the credential once the key is there: so are certificates issued. It may
    * take its time; other calls do not wait for it.
    *
-   * Rejects with UnsupportedError (UNSUPPORTED_CIPHER_SUITE); with
+   * Rejects with UnsupportedError (UNSUPPORTED_CIPHER_SUITE, KEYS_EXTRACTABLE); with
    * CREDENTIAL_REJECTED (RejectedError) when the first certificate of a chain is
    * for another key; with AUTHENTICATOR_FAILED (StateError) when the function
    * throws.
@@ -348,6 +348,7 @@ export class MLS extends Emitter {
     const settings: Settings = {
       identifies: identify !== undefined,
       limits: { maxMessage, ...limits },
+      requireNonExtractable: this.#options.requireNonExtractable === true,
       supported: Object.fromEntries(Object.entries(supported ?? {}).map(([name, list]) => [name, [...list]])),
     };
     const { connection, release } = await acquire(thread, url);

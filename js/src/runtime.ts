@@ -2,10 +2,10 @@
  * The WebAssembly program: loads it, runs it, and is its host. It lives where
  * the program runs: in the worker, or in the page with `thread: "current"`.
  */
-import type { Args, Bytes, CallMethod, Control, Description, HostAuthenticator, HostKeys, Result, Settings } from "./bridge.js";
+import type { Args, Bytes, CallMethod, Control, Description, HostAuthenticator, Result, Settings } from "./bridge.js";
 import { version } from "./bridge.js";
 import { describe, errorOf, failure, type ErrorValue, type MLSError } from "./errors.js";
-import { openKeys } from "./host/keys.js";
+import { detect, openKeys } from "./host/keys.js";
 import { DatabaseStore } from "./host/store.js";
 import { GoProgram, locate } from "./program.js";
 
@@ -36,7 +36,6 @@ interface Host {
   progress(number: number, done: number, total: number): void;
   /** Lets the thread do what else it has to, so that a cancellation can arrive. */
   pause(): Promise<void>;
-  keys: HostKeys;
 }
 
 /** Where the program finds its host while it starts. */
@@ -64,14 +63,14 @@ export class Runtime {
   static async start(wasm: string | undefined): Promise<Runtime> {
     try {
       const url = locate(wasm, () => new URL("./webmls.wasm", import.meta.url), "webmls.wasm");
-      const [go, keys] = await Promise.all([GoProgram.load(url), openKeys()]);
-      return Runtime.#run(go, keys);
+      const [go] = await Promise.all([GoProgram.load(url), detect()]);
+      return Runtime.#run(go);
     } catch (error) {
       throw failure("INSTANCE_FAILED", describe(error));
     }
   }
 
-  static #run(go: GoProgram, keys: HostKeys): Runtime {
+  static #run(go: GoProgram): Runtime {
     let runtime: Runtime | undefined;
     let end: string | undefined;
     const waiting = new Set<Deferred>();
@@ -85,7 +84,6 @@ export class Runtime {
       },
       progress: (number, done, total) => runtime!.#progress.get(number)?.(done, total),
       pause: () => new Promise((resolve) => setTimeout(resolve)),
-      keys,
     };
     // The program takes its host before run returns, so that the property is
     // gone before anything else on the page can see it.
@@ -106,9 +104,11 @@ export class Runtime {
 
   /** Opens a client of a database and returns its number. Codes: those of storage. */
   async open(database: string, settings: Settings, authenticator: HostAuthenticator): Promise<number> {
+    const { requireNonExtractable, ...rest } = settings;
     const store = await DatabaseStore.open(database, { argon2id: (...params) => this.#argon2id(...params) });
     try {
-      const client = (await this.#call("open", { ...settings, store, authenticator })) as number;
+      const keys = await openKeys(store, requireNonExtractable);
+      const client = (await this.#call("open", { ...rest, store, keys, authenticator })) as number;
       this.#stores.set(client, store);
       return client;
     } catch (error) {

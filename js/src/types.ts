@@ -73,9 +73,23 @@ export interface Identity {
   readonly credential: Credential;
   /** The public signature key, as others see it. */
   readonly signatureKey: Bytes;
+  /** Where its private key lives. */
+  readonly keyStorage: KeyStorage;
   /** The name in a basic credential, when it is UTF-8. */
   readonly name?: string;
 }
+
+/**
+ * Where a private signature key lives, and with it those of leaves and key packages.
+ *
+ * - `"non-extractable"`: in IndexedDB as a key of WebCrypto that no script can read.
+ * - `"wrapped"`: the same while it is in use; stored, it is encrypted under the
+ *   key that the database's lock gives.
+ * - `"sealed"`: as bytes in an encrypted record, because the browser lacks the
+ *   algorithm or cannot store such keys. Where they are used they are in the
+ *   memory of the program.
+ */
+export type KeyStorage = "non-extractable" | "wrapped" | "sealed";
 
 /** A member of a group: a leaf of its tree (RFC 9420, Section 4). */
 export interface Member {
@@ -168,6 +182,13 @@ export interface OpenOptions {
    * no workers, as in a service worker).
    */
   thread?: Thread;
+  /**
+   * Refuses private signature keys, and keys of key packages and leaves, that
+   * would be `"sealed"`, with UnsupportedError (KEYS_EXTRACTABLE): when they are to
+   * be made, and a database that has such an identity. Cipher suites 4 and 6 are
+   * of that kind in all browsers.
+   */
+  requireNonExtractable?: boolean;
   /** Where the WebAssembly binary is, if not beside this module. */
   wasm?: URL | string;
 }

@@ -17,6 +17,7 @@ const (
 	InvalidSignature Code = "INVALID_SIGNATURE"
 	InvalidPublicKey Code = "INVALID_PUBLIC_KEY"
 	UnknownSuite     Code = "UNSUPPORTED_CIPHER_SUITE"
+	KeysExtractable  Code = "KEYS_EXTRACTABLE"
 
 	// Framing.
 	WrongGroup         Code = "WRONG_GROUP"
@@ -119,6 +120,7 @@ var table = []Info{
 	{InvalidSignature, ClassRejected, "5.1.2", "a signature does not verify"},
 	{InvalidPublicKey, ClassRejected, "5.1.1", "a public key is not valid for the cipher suite"},
 	{UnknownSuite, ClassUnsupported, "5.1", "the cipher suite is not supported here"},
+	{KeysExtractable, ClassUnsupported, "", "private keys of this cipher suite can be read here, and must not be"},
 
 	{WrongGroup, ClassRejected, "6", "the message is for another group"},
 	{EpochAhead, ClassEpoch, "6", "the message is for an epoch that this group has not reached"},

@@ -56,6 +56,30 @@ type SignatureKey interface {
 	Sign(ctx context.Context, message []byte) ([]byte, error)
 }
 
+// KeyStorage says where a private key lives.
+type KeyStorage string
+
+const (
+	// KeyNonExtractable: where no program can read it, a script neither.
+	KeyNonExtractable KeyStorage = "non-extractable"
+	// KeyWrapped: the same while it is in use; stored, it is encrypted under a
+	// key that the user unlocks.
+	KeyWrapped KeyStorage = "wrapped"
+	// KeySealed: in a record of the Store, as bytes.
+	KeySealed KeyStorage = "sealed"
+)
+
+// Stored is what a SignatureKey may implement that does not live in a record.
+type Stored interface{ Storage() KeyStorage }
+
+// StorageOf returns where a signature key lives.
+func StorageOf(key SignatureKey) KeyStorage {
+	if s, ok := key.(Stored); ok {
+		return s.Storage()
+	}
+	return KeySealed
+}
+
 // HPKEKey is a handle of an HPKE private key.
 type HPKEKey interface {
 	// Public returns the HPKEPublicKey as on the wire. Do not change it.

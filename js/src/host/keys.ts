@@ -1,45 +1,165 @@
 /**
- * Keys: the NIST curves of cipher suites 2, 5 and 7 in WebCrypto.
+ * Keys: WebCrypto for the private keys that the browser keeps, for lists of
+ * Ed25519 and X25519, and for all that the NIST curves do.
  *
  * Lists are packed: each byte string has its length in front, four bytes,
  * little-endian, so that a thousand of them cross in one call.
  */
-import type { Bytes, HostKeys, KeyKind } from "../bridge.js";
+import type { Bytes, HostKeys, HostStore, KeyKind } from "../bridge.js";
+import { failure } from "../errors.js";
 
-/** What there is to know of a curve. */
+/** The NIST curves: the size of a coordinate in bytes, and the hash of their ECDSA. */
 const curves: Record<string, { size: number; hash: string }> = {
   "P-256": { size: 32, hash: "SHA-256" },
   "P-384": { size: 48, hash: "SHA-384" },
   "P-521": { size: 66, hash: "SHA-512" },
 };
 
-/** Finds out, by trying, which curves this browser has. */
-export async function openKeys(): Promise<HostKeys> {
-  const works = await Promise.all(Object.keys(curves).map(async (curve) => ((await tryCurve(curve)) ? [curve] : [])));
-  return { curves: works.flat(), generate, importKey, sign, verify, diffieHellman, encapsulate };
+/** What a browser can do. */
+interface Abilities {
+  algorithms: string[];
+  /** Private keys, one of each kind, by algorithm. */
+  samples: Map<string, CryptoKey[]>;
 }
 
-/** Does everything once that {@link HostKeys} promises. */
-async function tryCurve(curve: string): Promise<boolean> {
+let abilities: Promise<Abilities> | undefined;
+
+/** Finds out, by trying, what this browser can do; once a thread. */
+export function detect(): Promise<Abilities> {
+  return (abilities ??= (async () => {
+    const samples = new Map<string, CryptoKey[]>();
+    const attempts = [...Object.keys(curves), "Ed25519", "X25519"].map(async (name) => {
+      const keys = await attempt(name);
+      if (keys) samples.set(name, keys);
+      return keys ? [name] : [];
+    });
+    return { algorithms: (await Promise.all(attempts)).flat(), samples };
+  })());
+}
+
+let keepable: Promise<string[]> | undefined;
+
+/** The algorithms whose private keys a database can keep as they are: the same for all databases of a thread. */
+async function kept({ algorithms, samples }: Abilities, store: HostStore): Promise<string[]> {
+  if (store.wrapsKeys) return algorithms;
+  const keys = algorithms.flatMap((name) => samples.get(name)!.map((key) => ({ name, key })));
+  keepable ??= store.keeps(keys.map(({ key }) => key)).then((keeps) => {
+    const lost = keys.filter((_, i) => !keeps[i]).map(({ name }) => name);
+    return algorithms.filter((name) => !lost.includes(name));
+  });
   try {
-    const message = new Uint8Array(1);
-    const pair = await generate("ECDSA", curve);
-    const point = pair.slice(sizeOf(curve));
-    const signature = await sign(curve, await importKey("ECDSA", curve, pair.slice()), message);
-    if ((await verify(curve, pack(point, message, signature))) !== -1) return false;
-    const ephemeral = await encapsulate(curve, pack(point));
-    const enc = ephemeral.slice(0, point.length);
-    const product = await diffieHellman(curve, await importKey("ECDH", curve, pair), enc);
-    return product.every((byte, i) => byte === ephemeral[enc.length + i]);
-  } catch {
-    return false;
+    return await keepable;
+  } catch (error) {
+    keepable = undefined;
+    throw error;
   }
 }
 
-async function generate(kind: KeyKind, curve: string): Promise<Bytes> {
-  const size = sizeOf(curve);
-  const pair = await crypto.subtle.generateKey({ name: kind, namedCurve: curve }, true, usages(kind));
-  const jwk = await crypto.subtle.exportKey("jwk", pair.privateKey);
+/** Returns the keys of a database. `requireNonExtractable` refuses those that it cannot keep. */
+export async function openKeys(store: HostStore, requireNonExtractable: boolean): Promise<HostKeys> {
+  const found = await detect();
+  return {
+    algorithms: found.algorithms,
+    kept: await kept(found, store),
+    requireNonExtractable,
+    get storage() {
+      return store.wrapsKeys ? "wrapped" : "non-extractable";
+    },
+    async generate(kind, algorithm, name) {
+      // The private key leaves the store in no other way than wrapped, and then
+      // only: what store.key gives back can never be exported.
+      const pair = await generatePair(kind, algorithm, store.wrapsKeys);
+      store.adopt(name, pair.privateKey);
+      return exportPublic(pair);
+    },
+    async key(name) {
+      const key = await store.key(name);
+      if (!key) throw failure("KEY_NOT_FOUND", "");
+      return key;
+    },
+    generateBytes,
+    importKey,
+    sign,
+    verify,
+    diffieHellman,
+    encapsulate,
+  };
+}
+
+/** Does everything once that {@link HostKeys} promises of an algorithm, and returns the private keys that it did it with. */
+async function attempt(name: string): Promise<CryptoKey[] | undefined> {
+  try {
+    const keys: CryptoKey[] = [];
+    if (name !== "X25519") keys.push(await attemptSignature(name));
+    if (name !== "Ed25519") keys.push(await attemptExchange(name));
+    if (name in curves) await attemptBytes(name);
+    return keys;
+  } catch {
+    return undefined;
+  }
+}
+
+async function attemptSignature(name: string): Promise<CryptoKey> {
+  const message = new Uint8Array(1);
+  const pair = await generatePair("sign", name, false);
+  const publicKey = await exportPublic(pair);
+  const signature = await sign(name, pair.privateKey, message);
+  must((await verify(name, pack(publicKey, message, signature))) === -1);
+  must((await verify(name, pack(publicKey, publicKey, signature))) === 0);
+  if (name === "Ed25519") for (const [key, bad] of forgeries) must((await verify(name, pack(fromHex(key), message, fromHex(bad)))) === 0);
+  return pair.privateKey;
+}
+
+async function attemptExchange(name: string): Promise<CryptoKey> {
+  const pair = await generatePair("derive", name, false);
+  const publicKey = await exportPublic(pair);
+  const ephemeral = await encapsulate(name, pack(publicKey));
+  const shared = await diffieHellman(name, pair.privateKey, ephemeral.slice(0, publicKey.length));
+  must(shared.every((byte, i) => byte === ephemeral[publicKey.length + i]) && ephemeral.length === publicKey.length + shared.length);
+  return pair.privateKey;
+}
+
+/** Path secrets give keys that come as bytes. */
+async function attemptBytes(curve: string): Promise<void> {
+  const { size } = curves[curve]!;
+  for (const kind of ["sign", "derive"] as const) {
+    const pair = await generateBytes(kind, curve);
+    await importKey(kind, curve, pair.slice(0, size), pair.slice(size));
+  }
+}
+
+function must(holds: boolean): void {
+  if (!holds) throw new Error("it does not work");
+}
+
+/**
+ * Public keys, and signatures under them of a zero byte, that an implementation
+ * of Ed25519 may take and Go's does not: one that holds only up to the cofactor,
+ * and one whose S is not less than the order of the base point (RFC 8032,
+ * Section 5.1.7). Where all members must agree, one that takes them is no help.
+ */
+const forgeries = [
+  [
+    "43f9b2f10877e736d68e4fa2a22da0bb6128c71230e74fdac91031a56e9609ae",
+    "220ba8cae95afb86ff14d3746d18d80981381f96061d9f50e999c73950034c975a21b5b03e2529b3b529426e91295249b51eefecc713092c6e051c34bd287700",
+  ],
+  [
+    "a52387b84bb86b01b90d564323e6a0d1a48e5e04aecb17e405b0b6d642674405",
+    "a1d5a711a87fcc409543b290f37712e5b47caf271da2591e97a5f67bdadd04f697f6d153b58cad6318e60d4390f9aa5310cfb600c2d1c1e8f568135f123c0c17",
+  ],
+] as const;
+
+async function generatePair(kind: KeyKind, algorithm: string, extractable: boolean): Promise<CryptoKeyPair> {
+  return (await crypto.subtle.generateKey(keyAlgorithm(kind, algorithm), extractable, usages(kind))) as CryptoKeyPair;
+}
+
+async function exportPublic(pair: CryptoKeyPair): Promise<Bytes> {
+  return new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
+}
+
+async function generateBytes(kind: KeyKind, curve: string): Promise<Bytes> {
+  const { size } = curves[curve]!;
+  const jwk = await crypto.subtle.exportKey("jwk", (await generatePair(kind, curve, true)).privateKey);
   const out = new Uint8Array(1 + 3 * size);
   out.set(fromBase64URL(jwk.d), 0);
   out[size] = 4; // uncompressed
@@ -48,73 +168,79 @@ async function generate(kind: KeyKind, curve: string): Promise<Bytes> {
   return out;
 }
 
-async function importKey(kind: KeyKind, curve: string, pair: Bytes): Promise<CryptoKey> {
-  const size = sizeOf(curve);
-  const part = (from: number) => toBase64URL(pair.subarray(from, from + size));
-  const jwk: JsonWebKey = { kty: "EC", crv: curve, d: part(0), x: part(size + 1), y: part(2 * size + 1) };
-  pair.fill(0, 0, size);
-  return crypto.subtle.importKey("jwk", jwk, { name: kind, namedCurve: curve }, false, usages(kind));
+async function importKey(kind: KeyKind, curve: string, scalar: Bytes, point: Bytes): Promise<CryptoKey> {
+  const { size } = curves[curve]!;
+  const jwk: JsonWebKey = {
+    kty: "EC",
+    crv: curve,
+    d: toBase64URL(scalar),
+    x: toBase64URL(point.subarray(1, 1 + size)),
+    y: toBase64URL(point.subarray(1 + size)),
+  };
+  scalar.fill(0);
+  return crypto.subtle.importKey("jwk", jwk, keyAlgorithm(kind, curve), false, usages(kind));
 }
 
-async function sign(curve: string, key: CryptoKey, message: Bytes): Promise<Bytes> {
-  return new Uint8Array(await crypto.subtle.sign(ecdsa(curve), key, message));
+async function sign(algorithm: string, key: CryptoKey, message: Bytes): Promise<Bytes> {
+  return new Uint8Array(await crypto.subtle.sign(signatureAlgorithm(algorithm), key, message));
 }
 
-async function verify(curve: string, packed: Bytes): Promise<number> {
+async function verify(algorithm: string, packed: Bytes): Promise<number> {
   const parts = unpack(packed);
   const checks: Promise<boolean>[] = [];
   for (let i = 0; i + 2 < parts.length; i += 3) {
-    checks.push(verifyOne(curve, parts[i]!, parts[i + 1]!, parts[i + 2]!));
+    checks.push(verifyOne(algorithm, parts[i]!, parts[i + 1]!, parts[i + 2]!));
   }
   return (await Promise.all(checks)).indexOf(false);
 }
 
-async function verifyOne(curve: string, point: Bytes, message: Bytes, signature: Bytes): Promise<boolean> {
-  const key = await crypto.subtle.importKey("raw", point, { name: "ECDSA", namedCurve: curve }, false, ["verify"]);
-  return crypto.subtle.verify(ecdsa(curve), key, signature, message);
+async function verifyOne(algorithm: string, publicKey: Bytes, message: Bytes, signature: Bytes): Promise<boolean> {
+  try {
+    const key = await crypto.subtle.importKey("raw", publicKey, keyAlgorithm("sign", algorithm), false, ["verify"]);
+    return await crypto.subtle.verify(signatureAlgorithm(algorithm), key, signature, message);
+  } catch (error) {
+    // Some browsers have no key of Ed25519 that is no point; NIST points were checked.
+    if (algorithm === "Ed25519") return false;
+    throw error;
+  }
 }
 
-async function diffieHellman(curve: string, key: CryptoKey, point: Bytes): Promise<Bytes> {
-  return new Uint8Array(await crypto.subtle.deriveBits({ name: "ECDH", public: await importPoint(curve, point) }, key, bits(curve)));
+async function diffieHellman(algorithm: string, key: CryptoKey, publicKey: Bytes): Promise<Bytes> {
+  const imported = await crypto.subtle.importKey("raw", publicKey, keyAlgorithm("derive", algorithm), false, []);
+  const length = 8 * (curves[algorithm]?.size ?? 32); // 528 for P-521
+  return new Uint8Array(await crypto.subtle.deriveBits({ name: key.algorithm.name, public: imported }, key, length));
 }
 
-async function encapsulate(curve: string, packed: Bytes): Promise<Bytes> {
-  const size = sizeOf(curve);
-  const stride = 1 + 3 * size;
-  const points = unpack(packed);
-  const out = new Uint8Array(points.length * stride);
-  await Promise.all(
-    points.map(async (point, i) => {
-      const ephemeral = await crypto.subtle.generateKey({ name: "ECDH", namedCurve: curve }, false, ["deriveBits"]);
-      const enc = await crypto.subtle.exportKey("raw", ephemeral.publicKey);
-      const product = await diffieHellman(curve, ephemeral.privateKey, point);
-      out.set(new Uint8Array(enc), i * stride);
-      out.set(product, i * stride + enc.byteLength);
-      product.fill(0);
+async function encapsulate(algorithm: string, packed: Bytes): Promise<Bytes> {
+  const pairs = await Promise.all(
+    unpack(packed).map(async (publicKey) => {
+      const ephemeral = await generatePair("derive", algorithm, false);
+      return [await exportPublic(ephemeral), await diffieHellman(algorithm, ephemeral.privateKey, publicKey)];
     }),
   );
+  const parts = pairs.flat();
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  for (const [, shared] of pairs) shared!.fill(0);
   return out;
 }
 
-function importPoint(curve: string, point: Bytes): Promise<CryptoKey> {
-  return crypto.subtle.importKey("raw", point, { name: "ECDH", namedCurve: curve }, false, []);
+function keyAlgorithm(kind: KeyKind, algorithm: string): EcKeyImportParams | Algorithm {
+  if (!(algorithm in curves)) return { name: algorithm };
+  return { name: kind === "sign" ? "ECDSA" : "ECDH", namedCurve: algorithm };
+}
+
+function signatureAlgorithm(algorithm: string): EcdsaParams | Algorithm {
+  const curve = curves[algorithm];
+  return curve ? { name: "ECDSA", hash: curve.hash } : { name: algorithm };
 }
 
 function usages(kind: KeyKind): KeyUsage[] {
-  return kind === "ECDSA" ? ["sign"] : ["deriveBits"];
-}
-
-function ecdsa(curve: string): EcdsaParams {
-  return { name: "ECDSA", hash: curves[curve]!.hash };
-}
-
-function sizeOf(curve: string): number {
-  return curves[curve]!.size;
-}
-
-/** The length of the x coordinate as WebCrypto counts it: 528 for P-521. */
-function bits(curve: string): number {
-  return 8 * sizeOf(curve);
+  return kind === "sign" ? ["sign"] : ["deriveBits"];
 }
 
 function pack(...parts: Bytes[]): Bytes {
@@ -138,6 +264,10 @@ function unpack(packed: Bytes): Bytes[] {
     at += 4 + length;
   }
   return parts;
+}
+
+function fromHex(text: string): Bytes {
+  return Uint8Array.from(text.match(/../g)!, (byte) => parseInt(byte, 16));
 }
 
 function toBase64URL(bytes: Uint8Array): string {

@@ -202,6 +202,30 @@ export class DatabaseStore implements HostStore {
     return sealing.unwrap(keys, name, form, false);
   }
 
+  async keeps(keys: CryptoKey[]): Promise<boolean[]> {
+    const transaction = await this.#database.begin("readwrite", [stores.keys]);
+    const kept = keys.map(() => false);
+    keys.forEach((key, i) => {
+      try {
+        const request = transaction.objectStore(stores.keys).put(key, `attempt/${i}`);
+        request.onsuccess = () => (kept[i] = true);
+        request.onerror = (event) => event.preventDefault();
+      } catch {
+        // It cannot be cloned.
+      }
+    });
+    // The answer to a last request comes after those to all before it.
+    const last = transaction.objectStore(stores.keys).count();
+    last.onsuccess = () => transaction.abort();
+    return completion(transaction).then(
+      () => kept,
+      (error: unknown) => {
+        if (last.readyState === "done" && !last.error) return kept;
+        throw error;
+      },
+    );
+  }
+
   async commit(changes: StoredChange[], keysKept: string[], keysDropped: string[]): Promise<void> {
     try {
       for (;;) {

@@ -1,7 +1,7 @@
 // Package suitetest is for tests of what stands on package suite, as
-// net/http/httptest is for net/http. It owns the recording of AEAD.Seal: whether
-// a key or a nonce was ever used twice shows nowhere else, for both are wiped
-// after use. It must not be imported outside of tests: a record holds keys.
+// net/http/httptest is for net/http. It owns the contract that every
+// suite.Keys keeps, and the recording of AEAD.Seal: whether a key or a nonce was
+// ever used twice shows nowhere else, for both are wiped after use. It must not be imported outside of tests: a record holds keys.
 package suitetest
 
 import (

@@ -4,7 +4,7 @@
 // It owns the two things that the cipher suites with these curves need and
 // that WebCrypto does not do in every browser: Firefox imports no private key
 // without its public key, so that one that was derived (RFC 9180, Section 7.1.3)
-// needs it from elsewhere. crypto/ecdh would do it, for 0.15 MB of brotli. All
+// needs it from elsewhere; and it tells what is a key. crypto/ecdh would do it, for 0.15 MB of brotli. All
 // else about these curves is WebCrypto's; it must not be added here.
 //
 // Time and memory access do not depend on scalars.
@@ -16,7 +16,8 @@ import "sync"
 type Curve struct {
 	field *field
 	b     element
-	teeth int // the distance in bits between two teeth of the comb
+	order element // as an integer
+	teeth int     // the distance in bits between two teeth of the comb
 	// comb has the sum of 2^(i*teeth) times the base point for each i whose bit
 	// is set in the index.
 	comb [1 << combTeeth]point
@@ -30,25 +31,28 @@ var (
 		return newCurve("ffffffff00000001000000000000000000000000ffffffffffffffffffffffff",
 			"5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604b",
 			"6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296",
-			"4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5")
+			"4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5",
+			"ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551")
 	})
 	P384 = sync.OnceValue(func() *Curve {
 		return newCurve("fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffeffffffff0000000000000000ffffffff",
 			"b3312fa7e23ee7e4988e056be3f82d19181d9c6efe8141120314088f5013875ac656398d8a2ed19d2a85c8edd3ec2aef",
 			"aa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a385502f25dbf55296c3a545e3872760ab7",
-			"3617de4a96262c6f5d9e98bf9292dc29f8f41dbd289a147ce9da3113b5f0b8c00a60b1ce1d7e819d7a431d7c90ea0e5f")
+			"3617de4a96262c6f5d9e98bf9292dc29f8f41dbd289a147ce9da3113b5f0b8c00a60b1ce1d7e819d7a431d7c90ea0e5f",
+			"ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973")
 	})
 	P521 = sync.OnceValue(func() *Curve {
 		return newCurve("01ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
 			"0051953eb9618e1c9a1f929a21a0b68540eea2da725b99b315f3b8b489918ef109e156193951ec7e937b1652c0bd3bb1bf073573df883d2c34f1ef451fd46b503f00",
 			"00c6858e06b70404e9cd9e3ecb662395b4429c648139053fb521f828af606b4d3dbaa14b5e77efe75928fe1dc127a2ffa8de3348b3c1856a429bf97e7e31c2e5bd66",
-			"011839296a789a3bc0045c8a5fb42c7d1bd998f54449579b446817afbd17273e662c97ee72995ef42640c550b9013fad0761353c7086a272c24088be94769fd16650")
+			"011839296a789a3bc0045c8a5fb42c7d1bd998f54449579b446817afbd17273e662c97ee72995ef42640c550b9013fad0761353c7086a272c24088be94769fd16650",
+			"01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409")
 	})
 )
 
-func newCurve(p, b, x, y string) *Curve {
+func newCurve(p, b, x, y, order string) *Curve {
 	f := newField(fromHex(p))
-	c := &Curve{field: f, teeth: (8*f.size + combTeeth - 1) / combTeeth}
+	c := &Curve{field: f, order: limbs(fromHex(order)), teeth: (8*f.size + combTeeth - 1) / combTeeth}
 	f.setBytes(&c.b, fromHex(b))
 	tooth := point{z: f.one}
 	f.setBytes(&tooth.x, fromHex(x))
@@ -81,6 +85,23 @@ func fromHex(s string) []byte {
 
 // Size returns the size of a scalar or coordinate in bytes.
 func (c *Curve) Size() int { return c.field.size }
+
+// ValidScalar reports whether b is a private key: Size bytes, at least 1 and
+// less than the order of the curve.
+func (c *Curve) ValidScalar(b []byte) bool {
+	if len(b) != c.field.size {
+		return false
+	}
+	k := limbs(b)
+	var borrow uint64
+	var any uint32
+	for i := range c.field.limbs {
+		borrow = (uint64(k[i]) - uint64(c.order[i]) - borrow) >> 63
+		any |= k[i]
+	}
+	clear(k[:])
+	return borrow == 1 && any != 0
+}
 
 // PublicKey returns the product of a scalar and the base point as an
 // uncompressed point of 1+2*Size bytes. scalar is big-endian, of Size bytes, at

@@ -25,6 +25,34 @@ var curves = []struct {
 // stride thins the tests out in wasm, where crypto/ecdh is slow.
 var stride = map[bool]int{false: 1, true: 11}[runtime.GOARCH == "wasm"]
 
+// TestValidScalar: 1 to the order less 1, in full length.
+func TestValidScalar(t *testing.T) {
+	for _, c := range curves {
+		size := c.curve().Size()
+		one := big.NewInt(1)
+		for _, s := range []struct {
+			scalar *big.Int
+			want   bool
+		}{
+			{new(big.Int), false},
+			{one, true},
+			{new(big.Int).Lsh(one, 64), true},
+			{new(big.Int).Sub(c.order, one), true},
+			{c.order, false},
+			{new(big.Int).Add(c.order, one), false},
+			{new(big.Int).Sub(new(big.Int).Lsh(one, uint(8*size)), one), false},
+		} {
+			scalar := s.scalar.FillBytes(make([]byte, size))
+			if got := c.curve().ValidScalar(scalar); got != s.want {
+				t.Errorf("%s: %x: %v", c.name, scalar, got)
+			}
+			if c.curve().ValidScalar(scalar[1:]) || c.curve().ValidScalar(append([]byte{0}, scalar...)) {
+				t.Errorf("%s: %x of another length is valid", c.name, scalar)
+			}
+		}
+	}
+}
+
 // TestPublicKey compares with crypto/ecdh: scalars at both ends of the range,
 // with one bit and with all bits but one, and random ones.
 func TestPublicKey(t *testing.T) {

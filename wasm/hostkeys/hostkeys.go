@@ -1,0 +1,278 @@
+//go:build js && wasm
+
+// Package hostkeys is suite.Keys over WebCrypto: the interface HostKeys of
+// js/src/host/keys.ts.
+//
+// It owns which work is the host's and which is Go's. Private signature keys and
+// the HPKE keys of leaves and key packages are the host's where it has the
+// algorithm and can keep keys: they never come here, and a reference holds their
+// name. Keys that derive from path secrets are bytes by nature. The NIST curves
+// (cipher suites 2, 5 and 7) are the host's alone, save for what package curve
+// does: crypto/ecdh and crypto/ecdsa are not linked, as they cost 0.15 and 0.25
+// MB of brotli. For X25519 and Ed25519 (suites 1 and 3) Go stands in where the
+// host lacks them, and X448 and Ed448 (4 and 6) are Go's alone. It must not know
+// how the host stores keys, nor any struct of the protocol.
+package hostkeys
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"syscall/js"
+
+	"webmls/mls/mlserr"
+	"webmls/mls/suite"
+	"webmls/mls/suite/softkeys/modern"
+	"webmls/wasm/internal/curve"
+	"webmls/wasm/internal/der"
+)
+
+// Await calls a method of a host object that returns a promise, and waits for
+// it or for the end of ctx (code CANCELLED).
+type Await func(ctx context.Context, object js.Value, method string, params ...any) (js.Value, error)
+
+// Keys implements suite.Keys.
+type Keys struct {
+	object    js.Value // a HostKeys
+	await     Await
+	soft      suite.Keys // Go's
+	signature map[suite.ID]*algorithm
+	group     map[suite.ID]*algorithm
+}
+
+// algorithm is a signature scheme or a Diffie-Hellman group of the host, as one
+// cipher suite uses it.
+type algorithm struct {
+	keys       *Keys
+	suite      suite.ID
+	kind       kind
+	name       string       // of the host: Ed25519, X25519, P-256
+	curve      *curve.Curve // of the NIST curves
+	publicSize int
+	kept       bool // the host makes and keeps private keys
+}
+
+// kind is what a key is for. It stands in references, and must not change.
+type kind byte
+
+const (
+	signing  kind = 1
+	agreeing kind = 2
+)
+
+// String is the KeyKind of js/src/bridge.ts.
+func (k kind) String() string {
+	if k == signing {
+		return "sign"
+	}
+	return "derive"
+}
+
+// New returns the Keys of this browser. object is a HostKeys.
+func New(object js.Value, await Await) *Keys {
+	k := &Keys{
+		object: object, await: await, soft: modern.New(),
+		signature: make(map[suite.ID]*algorithm), group: make(map[suite.ID]*algorithm),
+	}
+	has, keeps := texts(object.Get("algorithms")), texts(object.Get("kept"))
+	add := func(name string, c *curve.Curve, publicSize int, kinds []kind, ids ...suite.ID) {
+		if !slices.Contains(has, name) {
+			return
+		}
+		for _, id := range ids {
+			for _, kind := range kinds {
+				a := &algorithm{k, id, kind, name, c, publicSize, slices.Contains(keeps, name)}
+				if kind == signing {
+					k.signature[id] = a
+				} else {
+					k.group[id] = a
+				}
+			}
+		}
+	}
+	add("Ed25519", nil, 32, []kind{signing}, suite.X25519AES128SHA256Ed25519, suite.X25519ChaCha20SHA256Ed25519)
+	add("X25519", nil, 32, []kind{agreeing}, suite.X25519AES128SHA256Ed25519, suite.X25519ChaCha20SHA256Ed25519)
+	for _, nist := range []struct {
+		name  string
+		curve func() *curve.Curve
+		suite suite.ID
+	}{
+		{"P-256", curve.P256, suite.P256AES128SHA256P256},
+		{"P-384", curve.P384, suite.P384AES256SHA384P384},
+		{"P-521", curve.P521, suite.P521AES256SHA512P521},
+	} {
+		if c := nist.curve; slices.Contains(has, nist.name) {
+			add(nist.name, c(), 1+2*c().Size(), []kind{signing, agreeing}, nist.suite)
+		}
+	}
+	return k
+}
+
+func texts(array js.Value) []string {
+	out := make([]string, array.Length())
+	for i := range out {
+		out[i] = array.Index(i).String()
+	}
+	return out
+}
+
+// Supports implements suite.Keys.
+func (k *Keys) Supports(id suite.ID) bool { return k.group[id] != nil || k.soft.Supports(id) }
+
+// GenerateSignatureKey implements suite.Keys. Codes: UNSUPPORTED_CIPHER_SUITE,
+// KEYS_EXTRACTABLE.
+func (k *Keys) GenerateSignatureKey(ctx context.Context, id suite.ID) (suite.SignatureKey, error) {
+	a := k.signature[id]
+	if err := k.refused(a, id); err != nil {
+		return nil, err
+	}
+	if a == nil {
+		return k.soft.GenerateSignatureKey(ctx, id)
+	}
+	if a.kept {
+		return signatureKeyOf(a.generate(ctx))
+	}
+	if a.curve == nil {
+		return k.soft.GenerateSignatureKey(ctx, id)
+	}
+	return signatureKeyOf(a.generateBytes(ctx))
+}
+
+// GenerateHPKEKey implements suite.Keys. Codes: as of GenerateSignatureKey.
+func (k *Keys) GenerateHPKEKey(ctx context.Context, id suite.ID) (suite.HPKEKey, error) {
+	a := k.group[id]
+	if err := k.refused(a, id); err != nil {
+		return nil, err
+	}
+	if a == nil {
+		return k.soft.GenerateHPKEKey(ctx, id)
+	}
+	if a.kept {
+		return hpkeKeyOf(a.generate(ctx))
+	}
+	if a.curve == nil {
+		return k.soft.GenerateHPKEKey(ctx, id)
+	}
+	return hpkeKeyOf(a.generateBytes(ctx))
+}
+
+// refused is the error where keys must be non-extractable and would not be.
+// Where nobody has the algorithm, that is said instead.
+func (k *Keys) refused(a *algorithm, id suite.ID) error {
+	if k.Supports(id) && (a == nil || !a.kept) && k.object.Get("requireNonExtractable").Truthy() {
+		return mlserr.New(mlserr.KeysExtractable, "cipher suite "+strconv.Itoa(int(id)))
+	}
+	return nil
+}
+
+// SignatureKey implements suite.Keys. Beside what Reference returned it takes a
+// private key as softkeys does. Codes: KEY_NOT_FOUND, KEYS_EXTRACTABLE.
+func (k *Keys) SignatureKey(ctx context.Context, id suite.ID, reference []byte) (suite.SignatureKey, error) {
+	a := k.signature[id]
+	if a == nil {
+		if err := k.refused(a, id); err != nil {
+			return nil, err
+		}
+		return k.soft.SignatureKey(ctx, id, reference)
+	}
+	key, err := a.open(reference)
+	if err != nil {
+		return nil, err
+	}
+	if (key == nil || key.name == "") && k.object.Get("requireNonExtractable").Truthy() {
+		return nil, mlserr.New(mlserr.KeysExtractable, "cipher suite "+strconv.Itoa(int(id)))
+	}
+	if key == nil {
+		return k.soft.SignatureKey(ctx, id, reference)
+	}
+	return &signatureKey{key}, nil
+}
+
+// HPKEKey implements suite.Keys. Beside what Reference returned it takes a
+// private key as softkeys does. Keys that derive from path secrets are among
+// those, so that requireNonExtractable does not apply. Code: KEY_NOT_FOUND.
+func (k *Keys) HPKEKey(ctx context.Context, id suite.ID, reference []byte) (suite.HPKEKey, error) {
+	a := k.group[id]
+	if a == nil {
+		return k.soft.HPKEKey(ctx, id, reference)
+	}
+	key, err := a.open(reference)
+	if err != nil {
+		return nil, err
+	}
+	if key == nil {
+		return k.soft.HPKEKey(ctx, id, reference)
+	}
+	return &hpkeKey{key}, nil
+}
+
+// DeriveHPKEKeys implements suite.Keys. X25519 is Go's: a key that comes of a
+// path secret is used once or twice, and to bring it to the host, use it and hear
+// of it takes as long as the exchange (in µs, Chromium 156: see bench_test.go).
+func (k *Keys) DeriveHPKEKeys(ctx context.Context, id suite.ID, ikm [][]byte) ([]suite.HPKEKey, error) {
+	a := k.group[id]
+	if a == nil || a.curve == nil {
+		return k.soft.DeriveHPKEKeys(ctx, id, ikm)
+	}
+	keys := make([]suite.HPKEKey, len(ikm))
+	for i := range ikm {
+		if err := ended(ctx); err != nil {
+			return nil, err
+		}
+		scalar := suite.DHKEMDeriveKey(id, ikm[i])
+		keys[i] = &hpkeKey{&key{of: a, public: a.curve.PublicKey(scalar), scalar: scalar}}
+	}
+	return keys, nil
+}
+
+// ValidateHPKEKeys implements suite.Keys.
+func (k *Keys) ValidateHPKEKeys(ctx context.Context, id suite.ID, publicKeys [][]byte) (int, error) {
+	a := k.group[id]
+	if a == nil || a.curve == nil {
+		return k.soft.ValidateHPKEKeys(ctx, id, publicKeys)
+	}
+	if err := ended(ctx); err != nil {
+		return 0, err
+	}
+	for i, b := range publicKeys {
+		if !a.curve.Valid(b) {
+			return i, nil
+		}
+	}
+	return -1, nil
+}
+
+// valid reports whether an exchange with a public key succeeds.
+func (a *algorithm) valid(ctx context.Context, public []byte) (bool, error) {
+	bad, err := a.keys.ValidateHPKEKeys(ctx, a.suite, [][]byte{public})
+	return bad == -1, err
+}
+
+// signatureOfHost turns a signature from the form of MLS into that of the host.
+func (a *algorithm) signatureOfHost(signature []byte) (raw []byte, ok bool) {
+	if a.curve == nil {
+		return signature, len(signature) == ed25519SignatureSize
+	}
+	return der.Unmarshal(signature, a.curve.Size())
+}
+
+// signatureOfMLS is the other way round.
+func (a *algorithm) signatureOfMLS(raw []byte) ([]byte, error) {
+	switch {
+	case a.curve == nil && len(raw) == ed25519SignatureSize:
+		return raw, nil
+	case a.curve != nil && len(raw) == 2*a.curve.Size():
+		return der.Marshal(raw), nil
+	}
+	return nil, mlserr.New(mlserr.Internal, "sign: a signature of a wrong length")
+}
+
+const ed25519SignatureSize = 64
+
+// ended is the error of a context that has ended. Code: CANCELLED.
+func ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return mlserr.Wrap(mlserr.Cancelled, "keys", err)
+	}
+	return nil
+}

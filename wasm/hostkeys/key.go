@@ -1,0 +1,226 @@
+//go:build js && wasm
+
+package hostkeys
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"sync"
+	"syscall/js"
+
+	"webmls/mls/mlserr"
+	"webmls/mls/suite"
+)
+
+// key is a key pair. Either the host keeps the private key under a name; or, of
+// a NIST curve, it is a scalar, which the host is given when it is first used.
+type key struct {
+	of     *algorithm
+	public []byte
+	name   string // "": the scalar is the key
+	scalar []byte
+
+	mu     sync.Mutex
+	handle js.Value // a CryptoKey, or undefined
+}
+
+// nameSize is the length of a name: 16 random bytes in hexadecimal.
+const nameSize = 32
+
+// referenceHead is what stands before the public key in the reference of a key
+// that the host keeps: kind, cipher suite, name. The references of scalars begin
+// with no head; they are of other lengths.
+const referenceHead = 1 + 2 + nameSize/2
+
+// generate has the host make a key pair whose private key stays there.
+func (a *algorithm) generate(ctx context.Context) (*key, error) {
+	name := hexadecimal(suite.Random(nameSize / 2))
+	v, err := a.keys.await(ctx, a.keys.object, "generate", a.kind.String(), a.name, name)
+	if err != nil {
+		return nil, err
+	}
+	public := fromHost(v)
+	if len(public) != a.publicSize || a.curve != nil && !a.curve.Valid(public) {
+		return nil, mlserr.New(mlserr.Internal, "generate: a public key of a wrong form")
+	}
+	return &key{of: a, public: public, name: name}, nil
+}
+
+// generateBytes has the host make a key pair of a NIST curve and give it away.
+func (a *algorithm) generateBytes(ctx context.Context) (*key, error) {
+	v, err := a.keys.await(ctx, a.keys.object, "generateBytes", a.kind.String(), a.name)
+	if err != nil {
+		return nil, err
+	}
+	pair := fromHost(v)
+	v.Call("fill", 0)
+	size := a.curve.Size()
+	if len(pair) != size+a.publicSize || !a.curve.Valid(pair[size:]) {
+		return nil, mlserr.New(mlserr.Internal, "generate: a key of a wrong form")
+	}
+	return &key{of: a, public: pair[size:], scalar: pair[:size:size]}, nil
+}
+
+// open reads a reference; nil for one that is not the host's. Code: KEY_NOT_FOUND.
+func (a *algorithm) open(reference []byte) (*key, error) {
+	if len(reference) == referenceHead+a.publicSize && reference[0] == byte(a.kind) {
+		id := suite.ID(reference[1])<<8 | suite.ID(reference[2])
+		public := bytes.Clone(reference[referenceHead:])
+		if id != a.suite || a.curve != nil && !a.curve.Valid(public) {
+			return nil, mlserr.New(mlserr.KeyNotFound, "the reference of another key")
+		}
+		return &key{of: a, public: public, name: hexadecimal(reference[3:referenceHead])}, nil
+	}
+	if a.curve == nil {
+		return nil, nil
+	}
+	size := a.curve.Size()
+	if len(reference) < size || !a.curve.ValidScalar(reference[:size]) {
+		return nil, mlserr.New(mlserr.KeyNotFound, "a reference of a wrong form")
+	}
+	scalar, public := bytes.Clone(reference[:size]), bytes.Clone(reference[size:])
+	if len(public) == 0 {
+		public = a.curve.PublicKey(scalar)
+	}
+	if !a.curve.Valid(public) {
+		return nil, mlserr.New(mlserr.KeyNotFound, "a reference of a wrong form")
+	}
+	return &key{of: a, public: public, scalar: scalar}, nil
+}
+
+// Public implements suite.SignatureKey and suite.HPKEKey.
+func (k *key) Public() []byte { return k.public }
+
+// Reference implements suite.SignatureKey and suite.HPKEKey, in a slice of the
+// caller's own. It holds the key itself only where the key has no name.
+func (k *key) Reference() []byte {
+	if k.name == "" {
+		return slices.Concat(k.scalar, k.public)
+	}
+	reference := make([]byte, 0, referenceHead+len(k.public))
+	reference = append(reference, byte(k.of.kind), byte(k.of.suite>>8), byte(k.of.suite))
+	for i := 0; i < nameSize; i += 2 {
+		reference = append(reference, digit(k.name[i])<<4|digit(k.name[i+1]))
+	}
+	return append(reference, k.public...)
+}
+
+// Name implements suite.SignatureKey and suite.HPKEKey.
+func (k *key) Name() string { return k.name }
+
+// Storage implements suite.Stored.
+func (k *key) Storage() suite.KeyStorage {
+	if k.name == "" {
+		return suite.KeySealed
+	}
+	return suite.KeyStorage(k.of.keys.object.Get("storage").String())
+}
+
+// use returns the CryptoKey. Code: KEY_NOT_FOUND.
+func (k *key) use(ctx context.Context) (js.Value, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.handle.IsUndefined() {
+		return k.handle, nil
+	}
+	keys := k.of.keys
+	var handle js.Value
+	var err error
+	if k.name != "" {
+		handle, err = keys.await(ctx, keys.object, "key", k.name)
+	} else {
+		handle, err = keys.await(ctx, keys.object, "importKey", k.of.kind.String(), k.of.name, toHost(k.scalar), toHost(k.public))
+	}
+	if err == nil {
+		k.handle = handle
+	}
+	return handle, err
+}
+
+// signatureKey implements suite.SignatureKey.
+type signatureKey struct{ *key }
+
+func signatureKeyOf(k *key, err error) (suite.SignatureKey, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &signatureKey{k}, nil
+}
+
+// Sign implements suite.SignatureKey. Code: KEY_NOT_FOUND.
+func (k *signatureKey) Sign(ctx context.Context, message []byte) ([]byte, error) {
+	handle, err := k.use(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys := k.of.keys
+	raw, err := keys.await(ctx, keys.object, "sign", k.of.name, handle, toHost(message))
+	if err != nil {
+		return nil, err
+	}
+	return k.of.signatureOfMLS(fromHost(raw))
+}
+
+// hpkeKey implements suite.HPKEKey.
+type hpkeKey struct{ *key }
+
+func hpkeKeyOf(k *key, err error) (suite.HPKEKey, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &hpkeKey{k}, nil
+}
+
+// Decapsulate implements suite.HPKEKey. Codes: DECRYPTION_FAILED, KEY_NOT_FOUND.
+func (k *hpkeKey) Decapsulate(ctx context.Context, enc []byte) ([]byte, error) {
+	// Go is asked whether the exchange would give zero (RFC 9180, Section
+	// 7.1.4): hosts throw what they like where it does.
+	if valid, err := k.of.valid(ctx, enc); err != nil {
+		return nil, err
+	} else if !valid {
+		return nil, mlserr.New(mlserr.DecryptionFailed, "")
+	}
+	handle, err := k.use(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys := k.of.keys
+	v, err := keys.await(ctx, keys.object, "diffieHellman", k.of.name, handle, toHost(enc))
+	if err != nil {
+		return nil, err
+	}
+	dh := fromHost(v)
+	v.Call("fill", 0)
+	if len(dh) != k.of.sharedSize() {
+		return nil, mlserr.New(mlserr.Internal, "diffieHellman: a result of a wrong length")
+	}
+	sharedSecret := suite.DHKEMSharedSecret(k.of.suite, dh, enc, k.public)
+	clear(dh)
+	return sharedSecret, nil
+}
+
+// sharedSize is the length of a Diffie-Hellman result.
+func (a *algorithm) sharedSize() int {
+	if a.curve == nil {
+		return a.publicSize
+	}
+	return a.curve.Size()
+}
+
+func hexadecimal(b []byte) string {
+	const digits = "0123456789abcdef"
+	out := make([]byte, 0, 2*len(b))
+	for _, c := range b {
+		out = append(out, digits[c>>4], digits[c&15])
+	}
+	return string(out)
+}
+
+// digit is the value of a digit that hexadecimal wrote.
+func digit(c byte) byte {
+	if c >= 'a' {
+		return c - 'a' + 10
+	}
+	return c - '0'
+}
