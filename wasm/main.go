@@ -5,7 +5,7 @@
 //
 // It owns the crossing: promises, panics, bytes and errors, one file each, and
 // the parts of the browser that the protocol asks for: storage (host_store.go),
-// keys (host_keys.go) and the application's trust (host_auth.go). It must not
+// keys (package hostkeys) and the application's trust (host_auth.go). It must not
 // know the rules of the protocol, nor IndexedDB, workers or the API: those are
 // in js/src.
 package main
