@@ -476,3 +476,87 @@ func sorted[V any](a, b map[string]V) []string {
 	slices.Sort(names)
 	return slices.Compact(names)
 }
+
+// goSurface reads the exported methods of a type of package mls, from the
+// sources of the package.
+func goSurface(sources []string, receiver string) ([]string, error) {
+	var names []string
+	for _, source := range sources {
+		file, err := parser.ParseFile(token.NewFileSet(), "mls.go", source, 0)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok || f.Recv == nil || !f.Name.IsExported() {
+				continue
+			}
+			star, ok := f.Recv.List[0].Type.(*ast.StarExpr)
+			if ok && isIdent(star.X, receiver) {
+				names = append(names, f.Name.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+var (
+	tsMethod = regexp.MustCompile(`(?m)^  (?:static )?(?:async )?(?:get )?([a-z]\w*)(?:<[^\n]*>)?\(`)
+	tsCall   = regexp.MustCompile(`#(?:call|found)\(\s*"([\w.]+)"`)
+)
+
+// tsPublic reads the names of the public methods of a class.
+func tsPublic(source string) map[string]bool {
+	names := map[string]bool{}
+	for _, m := range tsMethod.FindAllStringSubmatch(source, -1) {
+		names[m[1]] = true
+	}
+	return names
+}
+
+// twins are the names, on the bridge, of the exported methods of package mls
+// whose name there is not their own; those that JavaScript has no twin of begin
+// with a dash, and say why.
+var twins = map[string]string{
+	"Client.Close":            "close",
+	"Client.DeleteGroup":      "group.delete",
+	"Client.Group":            "group.info",
+	"Client.Changed":          "-the host calls it as the program's function of that name",
+	"Client.Identity":         "-an identity crosses as a whole, by identities",
+	"Client.ImportKeyPackage": "-it takes private keys, and no private key crosses",
+	"Group.ID":                "group.info",
+	"Group.Add":               "group.commit",
+	"Group.Remove":            "group.commit",
+	"Group.Update":            "group.commit",
+	"Group.Export":            "group.exportSecret",
+}
+
+// twin returns the name on the bridge of an exported method, or "" for one that
+// JavaScript is not to have.
+func twin(receiver, name string) string {
+	if other, ok := twins[receiver+"."+name]; ok {
+		if strings.HasPrefix(other, "-") {
+			return ""
+		}
+		return other
+	}
+	name = strings.ToLower(name[:1]) + name[1:]
+	if receiver == "Group" {
+		return "group." + name
+	}
+	return name
+}
+
+// unlike are methods of the bridge that have no method of their name in the
+// API, with the one that calls them.
+var unlike = map[string]string{"issueIdentity": "createIdentity", "issueIdentity.sign": "createIdentity"}
+
+// tsCalls reads which methods of the bridge a source calls.
+func tsCalls(source string) map[string]bool {
+	names := map[string]bool{}
+	for _, m := range tsCall.FindAllStringSubmatch(source, -1) {
+		names[m[1]] = true
+	}
+	return names
+}

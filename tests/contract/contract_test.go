@@ -47,6 +47,59 @@ func TestMethods(t *testing.T) {
 	}
 }
 
+// TestSurface: what package mls can do, JavaScript can: each exported method has
+// a method on the bridge, or stands in twins; each method on the bridge is called
+// by the API, from a method of its name.
+func TestSurface(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("..", "..", "mls", "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources []string
+	for _, file := range files {
+		if !strings.HasSuffix(file, "_test.go") {
+			sources = append(sources, read(t, filepath.Join("mls", filepath.Base(file))))
+		}
+	}
+	methods := must[map[string]shape](t)(goMethods(read(t, "wasm/methods.go"), read(t, "wasm/convert.go")))
+	known := map[string]bool{}
+	for _, receiver := range []string{"Client", "Group"} {
+		names := must[[]string](t)(goSurface(sources, receiver))
+		if len(names) < 15 {
+			t.Fatalf("read too little: %q", names)
+		}
+		for _, name := range names {
+			known[receiver+"."+name] = true
+			if other := twin(receiver, name); other != "" && methods[other] == nil {
+				t.Errorf("JavaScript has no %s for %s.%s", other, receiver, name)
+			}
+		}
+	}
+	for name := range twins {
+		if !known[name] {
+			t.Errorf("twins has %s, and package mls has not", name)
+		}
+	}
+	api := map[string]string{"": read(t, "js/src/mls.ts"), "group.": read(t, "js/src/group.ts")}
+	called, public := map[string]bool{}, map[string]bool{}
+	for prefix, source := range api {
+		for name := range tsCalls(source) {
+			called[name] = true
+		}
+		for name := range tsPublic(source) {
+			public[prefix+name] = true
+		}
+	}
+	for name := range must[map[string]shape](t)(tsMethods(read(t, "js/src/bridge.ts"), holders[1:]...)) {
+		if !called[name] {
+			t.Errorf("the API never calls %s", name)
+		}
+		if other := unlike[name]; !public[name] && !public[other] {
+			t.Errorf("the API has no method %s", name)
+		}
+	}
+}
+
 // TestScopes holds each method to the interface that says what it is called on.
 func TestScopes(t *testing.T) {
 	source, table := read(t, "js/src/bridge.ts"), read(t, "wasm/methods.go")
@@ -212,6 +265,25 @@ func TestCompare(t *testing.T) {
 		if (len(broken) != 0) != (c.old != "") {
 			t.Errorf("%s: %q", name, broken)
 		}
+	}
+}
+
+func TestReadSurface(t *testing.T) {
+	names := must[[]string](t)(goSurface([]string{`package mls
+		func (c *Client) Open() {}
+		func (c *Client) open() {}
+		func (g *Group) Open() {}
+		func Open() {}`, `package mls
+		func (c *Client) Close() {}`}, "Client"))
+	if !slices.Equal(names, []string{"Close", "Open"}) {
+		t.Error(names)
+	}
+	const source = "class A {\n  async one(a: B): C {\n    return this.#call(\n      \"first\", () => 1);\n  }\n  static two<K>(k: K) {\n    #found(\"group.second\", x)\n  }\n  #three() {}\n}\n"
+	if public := tsPublic(source); !public["one"] || !public["two"] || len(public) != 2 {
+		t.Error(public)
+	}
+	if called := tsCalls(source); !called["first"] || !called["group.second"] || len(called) != 2 {
+		t.Error(called)
 	}
 }
 
