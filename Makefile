@@ -20,7 +20,7 @@ NODE_MAJOR := 20
 
 # The Go modules below the root one, and the folders with node packages.
 MODULES  := $(sort $(patsubst ./%/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path '*/node_modules/*')))
-PACKAGES := $(sort $(patsubst %/package-lock.json,%,$(wildcard js/package-lock.json web/*/package-lock.json tests/*/package-lock.json)))
+PACKAGES := $(sort $(patsubst %/package-lock.json,%,$(wildcard js/package-lock.json js/docs/package-lock.json web/*/package-lock.json tests/*/package-lock.json)))
 
 # The race detector needs cgo and a C compiler.
 RACE := $(shell test "$$(go env CGO_ENABLED)" = 1 && command -v "$$(go env CC)" >/dev/null && echo -race)
@@ -87,9 +87,9 @@ test-go: vectors
 test-wasm: vectors browsers bin/wasmbrowsertest $(HOST_KEYS)
 	$(WASM_TEST) -timeout 30m ./mls/... ./wasm/... ./tests/vectors
 
-## test-types: the TypeScript compiler finds no error
+## test-types: the TypeScript compiler finds no error, and all that is public is documented
 .PHONY: test-types
-test-types: build
+test-types: build docs
 	@for folder in $(filter js web/%,$(PACKAGES)); do echo "npm run check  in $$folder"; (cd $$folder && npm run --silent check); done
 
 ## test-browser: the chat over the real delivery service, in real browsers
@@ -157,6 +157,11 @@ build-chat: build-js web/chat/node_modules/.package-lock.json
 .PHONY: build-delivery
 build-delivery: check-go
 	cd web/delivery && go build -trimpath -buildvcs=false -o $(CURDIR)/bin/delivery .
+
+## docs: the API reference, from the sources, in .cache/docs
+.PHONY: docs
+docs: js/docs/node_modules/.package-lock.json
+	cd js/docs && npm run --silent build
 
 ## deps: install what is missing: browsers by apt-get, node packages by npm
 .PHONY: deps

@@ -44,7 +44,7 @@ export interface X509Options {
   wasm?: URL | string;
 }
 
-/** What {@link MLS.open} asks, and beside it what an application may ask. */
+/** What `MLS.open` asks, and beside it what an application may ask. */
 export interface X509Authenticator {
   /**
    * Answers true, or rejects with CREDENTIAL_REJECTED (RejectedError), which
