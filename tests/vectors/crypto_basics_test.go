@@ -4,12 +4,12 @@ import (
 	"testing"
 
 	"webmls/mls/suite"
-	"webmls/mls/suite/softkeys"
 	"webmls/tests/vectors"
 )
 
-// keys runs the cryptography of all tests here.
-var keys = softkeys.New()
+// keys runs the cryptography of all tests here: package softkeys natively, the
+// browser's WebCrypto where there is a browser.
+var keys = newKeys()
 
 func TestCryptoBasics(t *testing.T) {
 	run(t, "crypto-basics", 7, checkCryptoBasics)
@@ -76,9 +76,9 @@ func lookup(t *testing.T, id uint16) *suite.Suite {
 // its public bytes.
 func signatureKey(t *testing.T, s *suite.Suite, private, public []byte) suite.SignatureKey {
 	t.Helper()
-	key, err := softkeys.NewSignatureKey(s.ID(), scalar(s, private))
+	key, err := keys.SignatureKey(t.Context(), s.ID(), scalar(s, private))
 	if err != nil {
-		t.Fatalf("NewSignatureKey: %v", err)
+		t.Fatalf("SignatureKey: %v", err)
 	}
 	equal(t, "public signature key", key.Public(), public)
 	return key
@@ -88,9 +88,9 @@ func signatureKey(t *testing.T, s *suite.Suite, private, public []byte) suite.Si
 // public bytes.
 func hpkeKey(t *testing.T, s *suite.Suite, private, public []byte) suite.HPKEKey {
 	t.Helper()
-	key, err := softkeys.NewHPKEKey(s.ID(), scalar(s, private))
+	key, err := keys.HPKEKey(t.Context(), s.ID(), scalar(s, private))
 	if err != nil {
-		t.Fatalf("NewHPKEKey: %v", err)
+		t.Fatalf("HPKEKey: %v", err)
 	}
 	equal(t, "public HPKE key", key.Public(), public)
 	return key
