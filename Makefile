@@ -82,10 +82,12 @@ test-go: vectors
 	go test $(RACE) -timeout 30m ./...
 	@go test -count=1 -v -run TestOfficialComplete ./tests/vectors | grep SKIPPED || true
 
-## test-wasm: the tests of mls/ and wasm/ and the vectors, as wasm in headless Chromium
+## test-wasm: the tests of mls/ and wasm/ and, on WebCrypto, the vectors, some histories and the passive replay, as wasm in headless Chromium
 .PHONY: test-wasm
 test-wasm: vectors browsers bin/wasmbrowsertest $(HOST_KEYS)
 	$(WASM_TEST) -timeout 30m ./mls/... ./wasm/... ./tests/vectors
+	$(WASM_TEST) -timeout 10m -run 'TestScenario(Histories|Crashes|TwoInstances)' ./tests/scenario
+	cd tests/interop && $(WASM_TEST) -timeout 10m ./passive
 
 ## test-types: the TypeScript compiler finds no error, and all that is public is documented
 .PHONY: test-types

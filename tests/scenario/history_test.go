@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 		checks := "60"
 		switch {
 		case runtime.GOOS == "js":
-			checks = "4"
+			checks = "10"
 		case raceEnabled || testing.Short():
 			checks = "20"
 		}

@@ -13,13 +13,14 @@ import (
 	"webmls/mls/message"
 	"webmls/mls/mlserr"
 	"webmls/mls/suite"
-	"webmls/mls/suite/softkeys"
 	"webmls/mls/suite/suitetest"
 )
 
 var ctx = context.Background()
 
-var keys = softkeys.New()
+// keys are those of all devices: package softkeys natively, the browser's
+// WebCrypto where there is a browser.
+var keys = newKeys()
 
 // Types beyond the RFC that a modern device supports and an old one does not.
 const (

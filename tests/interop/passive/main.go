@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"webmls/mls/suite/softkeys"
 	"webmls/tests/vectors"
 )
 
@@ -41,6 +42,7 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 		}
 		files = append(files, found...)
 	}
+	keys := softkeys.New()
 	passed, failed := 0, 0
 	for _, file := range files {
 		data, err := os.ReadFile(file)
@@ -56,7 +58,7 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 		}
 		for i := range cases {
 			what := fmt.Sprintf("%s case %d, suite %d, %d commits", filepath.Base(file), i, cases[i].CipherSuite, len(cases[i].Epochs))
-			if err := replay(ctx, &cases[i]); err != nil {
+			if err := replay(ctx, keys, &cases[i]); err != nil {
 				failed++
 				fmt.Fprintf(out, "FAIL %s: %v\n", what, err)
 				continue

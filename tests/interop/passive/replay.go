@@ -7,14 +7,13 @@ import (
 
 	"webmls/mls"
 	"webmls/mls/suite"
-	"webmls/mls/suite/softkeys"
 	"webmls/tests/vectors"
 )
 
-// replay has a new client do what the client of the case did.
-func replay(ctx context.Context, c *vectors.PassiveClient) error {
+// replay has a new client, over keys, do what the client of the case did.
+func replay(ctx context.Context, keys suite.Keys, c *vectors.PassiveClient) error {
 	client, err := mls.Open(ctx, mls.Config{
-		Keys:          softkeys.New(),
+		Keys:          keys,
 		Store:         mls.NewMemoryStore(),
 		Authenticator: anyone{},
 		// Key packages were made for the time of the recording, not for ours.
