@@ -19,6 +19,7 @@ export {
   UnsupportedError,
 } from "./errors.js";
 export type { ErrorCode } from "./errors.js";
+export { replay, type LogEntry, type LogValue, type Replayed } from "./log.js";
 export type { Thread } from "./thread.js";
 export type { Bytes } from "./bridge.js";
 export { version } from "./bridge.js";

@@ -4,9 +4,10 @@ import type { Args, Bytes, CallMethod, Control, CredentialValue, HostAuthenticat
 import { acquire, type Connection } from "./connection.js";
 import { defaultThread } from "./thread.js";
 import * as decode from "./decode.js";
-import { describe, failure, MLSError, RejectedError } from "./errors.js";
+import { asMLSError, describe, failure, MLSError, RejectedError } from "./errors.js";
 import { Emitter } from "./events.js";
 import { given, Group, idOf, proposed, type GroupClient } from "./group.js";
+import { entryOf, type LogEntry, type Replayable } from "./log.js";
 import type {
   CallOptions,
   CipherSuite,
@@ -56,6 +57,7 @@ export class MLS extends Emitter {
   /** What makes the credentials of the identities that are being made. */
   readonly #issuers = new Map<number, { suite: CipherSuite; issue: IssueCredential }>();
   #issues = 0;
+  #recordedCalls = 0;
   #session: Session | undefined;
   #opening: Promise<Session> | undefined;
   #closing: Promise<void> | undefined;
@@ -377,7 +379,38 @@ export class MLS extends Emitter {
     if (control.signal?.aborted) throw failure("CANCELLED", describe(control.signal.reason), method);
     const session = this.#session;
     const { connection, client } = session && !session.connection.dead ? session : await this.#open();
-    return connection.call(method, { ...args, client } as unknown as Args<M>, control);
+    return this.#recorded(method, args, () => connection.call(method, { ...args, client } as unknown as Args<M>, control));
+  }
+
+  /** Carries out a call, and has it recorded where that is asked for. */
+  async #recorded<T>(method: CallMethod, args: object, carryOut: () => Promise<T>): Promise<T> {
+    const { record } = this.#options;
+    if (!record) return carryOut();
+    const number = ++this.#recordedCalls;
+    const done = (end: { result: unknown } | { error: MLSError }) => {
+      try {
+        record(entryOf(number, method, args, end));
+      } catch (error) {
+        reportError(error);
+      }
+    };
+    try {
+      const result = await carryOut();
+      done({ result });
+      return result;
+    } catch (error) {
+      done({ error: asMLSError(error) });
+      throw error;
+    }
+  }
+
+  /** Carries out what a log has, for {@link replay}. @internal */
+  async repeat(method: Replayable, args: object): Promise<LogEntry> {
+    try {
+      return entryOf(0, method, args, { result: await this.#call(method, () => args as never) });
+    } catch (error) {
+      return entryOf(0, method, args, { error: asMLSError(error) });
+    }
   }
 }
 

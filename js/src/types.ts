@@ -1,5 +1,6 @@
 /** The types of the API. */
 import type { Bytes } from "./bridge.js";
+import type { LogEntry } from "./log.js";
 import type { Thread } from "./thread.js";
 
 /**
@@ -191,6 +192,12 @@ export interface OpenOptions {
   requireNonExtractable?: boolean;
   /** Where the WebAssembly binary is, if not beside this module. */
   wasm?: URL | string;
+  /**
+   * Is given each call, once it has ended, without secrets and content: for a
+   * log that {@link replay} can repeat. Who was in which group when can be read
+   * from such a log; treat it as one treats logs of the delivery service.
+   */
+  record?: (entry: LogEntry) => void;
 }
 
 /** Bounds on what is kept and accepted. Sizes are in bytes, durations in seconds. */

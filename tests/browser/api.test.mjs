@@ -540,4 +540,72 @@ describe("the API", { timeout: 170_000 }, () => {
       wrong: ["StateError INVALID_ARGUMENT", "StateError INVALID_ARGUMENT"],
     },
   );
+
+  onPage(
+    "a log of the calls holds no secret and no content, and what others sent can be replayed from it",
+    async (open) => {
+      const log = [];
+      const record = (entry) => log.push(entry);
+      const secrets = { psk: "the pre-shared key itself", plain: "what bob wrote", data: "authenticated but private", label: "an export label", name: "bob@example.com" };
+      const bytes = (text) => new TextEncoder().encode(text);
+      const alice = await kit.open("alice", { ...open, record });
+      const bob = await kit.open("bob", open);
+      const bobsId = await bob.createIdentity(secrets.name);
+      const keyPackage = await bob.createKeyPackage(bobsId);
+      await bob.storePSK("id", bytes(secrets.psk));
+      await bob.close();
+      await kit.copyDatabase("bob", "copy of bob");
+      const ours = await alice.createGroup(await alice.createIdentity(bytes(secrets.name)));
+      await alice.storePSK("id", bytes(secrets.psk));
+      const { welcome } = await ours.commit({ add: [keyPackage], psks: ["id"] });
+      await ours.applyPendingCommit();
+      await ours.exportSecret(secrets.label, secrets.data, 32);
+      // Bob's side, which is recorded and replayed.
+      const bobs = [];
+      const again = await kit.open("bob", { ...open, record: (entry) => bobs.push(entry) });
+      const theirs = await again.joinGroup(welcome);
+      await theirs.receive(await ours.send(secrets.plain, { authenticatedData: bytes(secrets.data) }));
+      const late = await ours.send(secrets.plain);
+      const { commit } = await ours.update();
+      await ours.applyPendingCommit();
+      const codes = [await kit.codeOf(theirs.receive(await ours.send("ahead"))), await kit.codeOf(theirs.receive(commit.slice(0, -1)))];
+      await Promise.all([theirs.receive(commit), theirs.receive(late)]);
+      codes.push(await kit.codeOf(theirs.receive(commit)));
+      await theirs.acknowledge(0);
+      await theirs.send(secrets.plain);
+      await theirs.propose({ psk: "id", authenticatedData: bytes(secrets.data) });
+      const text = JSON.stringify([log, bobs]);
+      const forms = (secret) => [secret, btoa(secret).replaceAll("=", "").slice(0, -2), kit.hex(bytes(secret)), [...bytes(secret)].join()];
+      const out = { found: Object.entries(secrets).filter(([, secret]) => forms(secret).some((form) => text.includes(form))).map(([name]) => name) };
+      out.size = { ...log.find((entry) => entry.method === "group.send").input };
+      delete out.size.group;
+      out.numbers = bobs.map((entry) => entry.number).sort((a, b) => a - b).every((number, i) => number === i + 1);
+      out.codes = codes;
+      const copy = await kit.open("copy of bob", open);
+      const kept = JSON.parse(JSON.stringify(bobs)).filter(({ method }) => method !== "group.acknowledge");
+      out.replayed = (await kit.webmls.replay(copy, kept)).map(({ entry, outcome, same }) => [entry.method, entry.type ?? "", outcome, same].join(" "));
+      const [id] = await copy.groups();
+      out.inbox = (await (await copy.group(id)).inbox()).map((event) => event.text);
+      // Against what is there now, it says what is known already.
+      out.now = (await kit.webmls.replay(again, kept)).map(({ outcome, same }) => `${outcome} ${same}`);
+      return out;
+    },
+    {
+      found: [],
+      size: { content: { size: 14 }, authenticatedData: { size: 25 } },
+      numbers: true,
+      codes: ["EpochError EPOCH_AHEAD", "MalformedError MALFORMED", "EpochError ALREADY_PROCESSED"],
+      replayed: [
+        "joinGroup  ok true",
+        "group.receive application ok true",
+        "group.receive  EPOCH_AHEAD true",
+        "group.receive  MALFORMED true",
+        "group.receive group-update ok true",
+        "group.receive application ok true",
+        "group.receive  ALREADY_PROCESSED true",
+      ],
+      inbox: ["what bob wrote", "what bob wrote"],
+      now: ["NO_MATCHING_KEY_PACKAGE false", "ALREADY_PROCESSED false", "ok false", "MALFORMED true", "ALREADY_PROCESSED false", "ALREADY_PROCESSED false", "ALREADY_PROCESSED true"],
+    },
+  );
 });

@@ -51,6 +51,34 @@ export function kit() {
       for (const client of clients.slice(1)) groups.push(await client.joinGroup(welcome));
       return { clients, identities, groups };
     },
+    /** Copies a database of IndexedDB, keys that nobody can read and all. */
+    async copyDatabase(from, to) {
+      const done = (request) =>
+        new Promise((resolve, reject) => {
+          request.onsuccess = () => resolve(request.result);
+          request.onerror = () => reject(request.error);
+        });
+      const source = await done(indexedDB.open(from));
+      const names = [...source.objectStoreNames];
+      const reading = source.transaction(names, "readonly");
+      const stores = names.map((name) => reading.objectStore(name));
+      const contents = await Promise.all(stores.map((store) => Promise.all([done(store.getAllKeys()), done(store.getAll())])));
+      const opening = indexedDB.open(to, source.version);
+      opening.onupgradeneeded = () => {
+        for (const { name, keyPath, autoIncrement } of stores) opening.result.createObjectStore(name, { keyPath, autoIncrement });
+      };
+      const target = await done(opening);
+      const writing = target.transaction(names, "readwrite");
+      await Promise.all(
+        names.flatMap((name, i) => {
+          const store = writing.objectStore(name);
+          const [keys, values] = contents[i];
+          return keys.map((key, n) => done(store.keyPath === null ? store.put(values[n], key) : store.put(values[n])));
+        }),
+      );
+      source.close();
+      target.close();
+    },
     hex: (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(""),
   };
 }
