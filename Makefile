@@ -104,6 +104,11 @@ test-browser: build browsers tests/browser/node_modules/.package-lock.json
 test-delivery:
 	@for module in $(MODULES); do echo "go test ./...  in $$module"; (cd $$module && go test $(RACE) -timeout 10m ./...); done
 
+## soak: the long browser tests with full counts, which make test shortens
+.PHONY: soak
+soak: build browsers tests/browser/node_modules/.package-lock.json
+	cd tests/browser && SOAK=full npm run --silent soak
+
 ## bench: Go benchmarks; BENCH is a regular expression of names
 .PHONY: bench
 bench:

@@ -112,7 +112,8 @@ async function instantiate(wasm: string, imports: WebAssembly.Imports): Promise<
   const came = `${wasm}: HTTP status ${response.status}, ${type}`;
   if (!response.ok) throw new Error(came);
   try {
-    if (type.split(";")[0]!.trim().toLowerCase() === "application/wasm" && typeof WebAssembly.instantiateStreaming === "function") {
+    // With a parameter, such as a charset, browsers refuse the type.
+    if (type.trim().toLowerCase() === "application/wasm" && typeof WebAssembly.instantiateStreaming === "function") {
       return (await WebAssembly.instantiateStreaming(response, imports)).instance;
     }
     const bytes = new Uint8Array(await response.arrayBuffer());

@@ -202,6 +202,8 @@ function defer(waiting: Set<Deferred>): Deferred {
       reject(error);
     };
   });
+  // A call that ends the program never gets its promise.
+  deferred.promise.catch(() => {});
   waiting.add(deferred);
   return deferred;
 }
