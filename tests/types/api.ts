@@ -3,15 +3,25 @@
 // does not come, that is an error.
 import {
   EpochError,
+  externalSenders,
   MLS,
   MLSError,
+  readExternalSenders,
+  replay,
+  requiredCapabilities,
   type CipherSuite,
   type Claim,
   type CommitResult,
   type ErrorCode,
+  type Extension,
+  type ExternalSender,
   type Group,
+  type GroupStatus,
   type Identity,
+  type LogEntry,
   type Member,
+  type Proposal,
+  type PSK,
   type ReceivedEvent,
 } from "webmls";
 import { x509Authenticator } from "webmls/x509";
@@ -60,6 +70,45 @@ export async function identities(mls: MLS): Promise<void> {
   is<Same<typeof renewed, Identity>>();
   // @ts-expect-error: how many?
   await mls.createKeyPackages(alice);
+}
+
+export async function options(log: LogEntry[]): Promise<void> {
+  const mls = await MLS.open({
+    database: "alice",
+    authenticate: () => true,
+    identify: (credential, claim) => (credential.type === "basic" ? credential.name : claim.signatureKey),
+    limits: { padding: 0, maxMessage: 1 << 20, pastEpochs: 2, pastEpochAge: 3600 },
+    supported: { extensions: [0xff01], proposals: [0xff02] },
+    record: (entry) => log.push(entry),
+  });
+  // @ts-expect-error: there is no such limit
+  await MLS.open({ database: "alice", authenticate: () => true, limits: { maxGroups: 7 } });
+  // @ts-expect-error: a number of bytes
+  await MLS.open({ database: "alice", authenticate: () => true, limits: { padding: "256" } });
+  // @ts-expect-error: a client has a name, or none
+  await MLS.open({ database: "alice", authenticate: () => true, identify: () => 7 });
+  for (const { entry, outcome, same } of await replay(mls, JSON.parse(JSON.stringify(log)))) {
+    is<Same<typeof outcome, "ok" | ErrorCode>>();
+    is<Same<typeof same, boolean>>();
+    // @ts-expect-error: entries are as they were
+    entry.outcome = "ok";
+  }
+}
+
+export async function keyPackages(mls: MLS, alice: Identity): Promise<void> {
+  const list = await mls.keyPackages(alice);
+  for (const { expires, lastResort, keyPackage } of list) {
+    is<Same<typeof expires, Date>>();
+    is<Same<typeof lastResort, boolean>>();
+    is<Same<typeof keyPackage, Uint8Array<ArrayBuffer>>>();
+  }
+  await mls.deleteKeyPackages(list);
+  await mls.deleteKeyPackages([list[0]!.reference]);
+  // @ts-expect-error: a list
+  await mls.deleteKeyPackages(list[0]!.reference);
+  await mls.createKeyPackages(alice, 1, { extensions: [{ type: 0xff01, data: new Uint8Array(1) }] });
+  // @ts-expect-error: an extension has a type
+  await mls.createKeyPackages(alice, 1, { extensions: [{ data: new Uint8Array(1) }] });
 }
 
 export async function certificates(root: Uint8Array, request: (csr: Uint8Array) => Promise<Uint8Array[]>): Promise<void> {
@@ -126,6 +175,102 @@ export async function groups(mls: MLS, alice: Identity, keyPackage: Uint8Array):
   is<Same<typeof joined.commit, Uint8Array<ArrayBuffer>>>();
   await mls.deleteGroup(group);
   await mls.deleteGroup(group.id);
+}
+
+export async function proposing(group: Group, member: Member, bytes: Uint8Array): Promise<void> {
+  await group.propose({ add: bytes });
+  await group.propose({ remove: member, publicMessage: true });
+  await group.propose({ update: true, identity: bytes });
+  await group.propose({ psk: "id" });
+  await group.propose({ psk: { groupId: bytes, epoch: 3n } });
+  await group.propose({ extensions: [] });
+  await group.propose({ reInit: { suite: 2 } });
+  await group.propose({ custom: { type: 0xff02, data: bytes }, authenticatedData: bytes });
+  // @ts-expect-error: one thing at a time
+  await group.propose({ add: bytes, remove: 1 });
+  // @ts-expect-error: but one
+  await group.propose({});
+  // @ts-expect-error: there is no such thing as not updating
+  await group.propose({ update: false });
+  // @ts-expect-error: an epoch is a bigint
+  await group.propose({ psk: { groupId: bytes, epoch: 3 } });
+  // @ts-expect-error: RFC 9420 has no suite 9
+  await group.commit({ reInit: { suite: 9 } });
+  await group.commit({ psks: ["id", bytes, { groupId: bytes, epoch: 1n }], custom: [{ type: 0xff02, data: bytes }] });
+  await group.leave({ authenticatedData: bytes });
+  // @ts-expect-error: one leaves, and nobody else
+  await group.leave({ remove: 1 });
+}
+
+export function proposed(proposal: Proposal): PSK | undefined {
+  if (proposal.sender.type === "external") is<Same<typeof proposal.sender.index, number>>();
+  is<Same<typeof proposal.message, Uint8Array<ArrayBuffer> | undefined>>();
+  switch (proposal.type) {
+    case "psk":
+      if (proposal.psk.type === "resumption") is<Same<typeof proposal.psk.epoch, bigint>>();
+      // @ts-expect-error: an external key has no epoch
+      else proposal.psk.epoch;
+      return proposal.psk;
+    case "reinit":
+      is<Same<typeof proposal.reInit.suite, number>>();
+      return undefined;
+    case "other":
+      is<Same<typeof proposal.data, Uint8Array<ArrayBuffer>>>();
+      return undefined;
+    case "group-context-extensions":
+      proposal.extensions satisfies readonly Extension[];
+      return undefined;
+    case "add":
+    case "update":
+      proposal.credential.type satisfies "basic" | "x509" | "other";
+      return undefined;
+    case "remove":
+    case "external-init":
+      return undefined;
+  }
+  proposal satisfies never;
+}
+
+export async function successors(mls: MLS, group: Group, keyPackage: Uint8Array, alice: Identity): Promise<void> {
+  const { group: next, welcome } = await group.reInit([keyPackage], { identity: alice });
+  is<Same<typeof next, Group>>();
+  const branched = await group.branch([keyPackage], { id: new Uint8Array(1), extensions: [] });
+  is<Same<typeof branched.epoch, bigint>>();
+  // @ts-expect-error: a reinitialized group has the id that was agreed on
+  await group.reInit([keyPackage], { id: new Uint8Array(1) });
+  const info = await mls.inspectWelcome(welcome!);
+  is<Same<typeof info.epoch, bigint>>();
+  is<Same<typeof info.signer, Member | undefined>>();
+  const { status, reInit } = await group.info();
+  is<Same<typeof status, GroupStatus>>();
+  // @ts-expect-error: not every group was reinitialized
+  reInit.groupId;
+  const { capabilities, lifetime } = await group.member(0);
+  capabilities.proposals satisfies readonly number[];
+  is<Same<typeof lifetime, { readonly notBefore: Date; readonly notAfter: Date } | undefined>>();
+}
+
+export async function outside(mls: MLS, service: Identity, groupInfo: Uint8Array, keyPackage: Uint8Array): Promise<void> {
+  const extension: Extension = externalSenders([service]);
+  await mls.createGroup(service, { extensions: [extension, requiredCapabilities({ proposals: [0xff02] })] });
+  readExternalSenders([extension]) satisfies ExternalSender[];
+  const message = await mls.proposeExternally(groupInfo, { index: 0, identity: service }, { remove: 1 });
+  is<Same<typeof message, Uint8Array<ArrayBuffer>>>();
+  // @ts-expect-error: one who is no member has no leaf to update
+  await mls.proposeExternally(groupInfo, { index: 0, identity: service }, { update: true });
+  // @ts-expect-error: which of the senders?
+  await mls.proposeExternally(groupInfo, { identity: service }, { remove: 1 });
+  await mls.proposeToJoin(groupInfo, keyPackage);
+}
+
+export async function long(mls: MLS, group: Group, keyPackages: Uint8Array[], welcome: Uint8Array): Promise<void> {
+  const { signal } = new AbortController();
+  await group.add(keyPackages, { signal, progress: (done, total) => done / total });
+  await mls.joinGroup(welcome, { signal: AbortSignal.timeout(1000) });
+  // @ts-expect-error: a signal, not its controller
+  await group.receive(welcome, { signal: new AbortController() });
+  // @ts-expect-error: two numbers
+  await group.update({ progress: (done: string) => done });
 }
 
 export function received(event: ReceivedEvent): string | undefined {
