@@ -48,6 +48,7 @@ type Client struct {
 // clientState is what ClientScope holds.
 type clientState struct {
 	rev         Rev
+	format      byte                      // of the stored records; 0 when there are none
 	identities  map[string]*Identity      // by id
 	keyPackages map[string]*ownKeyPackage // by KeyPackageRef
 	psks        map[string][]byte         // external PSKs by id
@@ -76,19 +77,6 @@ func (i *Identity) SignatureKey() []byte { return bytes.Clone(i.key.Public()) }
 
 // KeyStorage returns where the private signature key lives.
 func (i *Identity) KeyStorage() suite.KeyStorage { return suite.StorageOf(i.key) }
-
-// ownKeyPackage is a key package of this client with its private keys.
-type ownKeyPackage struct {
-	keyPackage []byte // the encoded KeyPackage
-	identity   []byte // Identity id
-	suite      *suite.Suite
-	initKey    []byte // reference
-	leafKey    []byte // reference
-	initName   string // name in a key store of its own, or ""
-	leafName   string
-	lastResort bool
-	notAfter   uint64
-}
 
 // Open returns a client over a store. Codes: INVALID_ARGUMENT, STATE_CORRUPT,
 // STATE_VERSION and those of the store.
@@ -163,8 +151,18 @@ type clientChange struct {
 	delete    []string
 	kept      []string
 	dropped   []string
-	apply     func(s *clientState) // makes the change in memory once it is stored
-	condition func(s *clientState) error
+	apply     func(s *clientState)       // makes the change in memory once it is stored; or nil
+	condition func(s *clientState) error // of the stored state; or nil
+
+	// discarded are the references of key packages that are deleted.
+	discarded []string
+	// What a group does to key packages: it is joined by one, consumed by its
+	// KeyPackageRef, and released has the leaf keys of those of last resort that
+	// it uses no longer.
+	group       string
+	consumed    string
+	released    []string
+	keyPackages keyPackageChanges
 }
 
 // commitWith commits a batch together with a change of the client's scope.
@@ -179,16 +177,17 @@ func (c *Client) commitWith(ctx context.Context, b Batch, change *clientChange) 
 			return err
 		}
 	}
-	put := change.put
-	if put == nil {
-		put = Records{}
+	if change.put == nil {
+		change.put = Records{}
 	}
-	if c.state.rev == 0 {
-		put[recordFormat] = []byte{formatVersion}
+	c.state.settleKeyPackages(change, c.now())
+	if c.state.format != formatVersion {
+		change.put[recordFormat] = []byte{formatVersion}
 	}
-	b.Changes = append(b.Changes, Change{Scope: ClientScope, Base: c.state.rev, Put: put, Delete: change.delete})
+	b.Changes = append(b.Changes, Change{Scope: ClientScope, Base: c.state.rev, Put: change.put, Delete: change.delete})
 	b.KeysKept = append(b.KeysKept, change.kept...)
 	b.KeysDropped = append(b.KeysDropped, change.dropped...)
+	b.settleNames()
 	if err := c.store.Commit(ctx, b); err != nil {
 		// What is stored now is unknown. The change in memory must follow it.
 		if again := c.reloadLocked(ctx); again != nil && !errors.Is(again, mlserr.Closed) {
@@ -197,7 +196,11 @@ func (c *Client) commitWith(ctx context.Context, b Batch, change *clientChange) 
 		return err
 	}
 	c.state.rev++
-	change.apply(c.state)
+	c.state.format = formatVersion
+	c.state.applyKeyPackages(change.keyPackages)
+	if change.apply != nil {
+		change.apply(c.state)
+	}
 	return nil
 }
 
@@ -706,38 +709,10 @@ func (g *Group) deletion(s *state) *outcome {
 		forget: true,
 		wipe:   s.wipers(),
 		client: &clientChange{
-			delete:  []string{recordGroup + hexName(g.id)},
-			dropped: g.client.notReused(sortedKeys(s.keyNames())),
-			apply:   func(s *clientState) { delete(s.groups, id) },
+			delete: []string{recordGroup + hexName(g.id)},
+			apply:  func(s *clientState) { delete(s.groups, id) },
 		},
 	}
-}
-
-// notReused returns the names less those of the leaf keys of key packages that
-// may be used again: such a key is also that of leaves in other groups.
-func (c *Client) notReused(names []string) []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil // none too many
-	}
-	return slices.DeleteFunc(names, func(name string) bool {
-		for _, kp := range c.state.keyPackages {
-			if kp.lastResort && kp.leafName == name {
-				return true
-			}
-		}
-		return false
-	})
-}
-
-func sortedKeys(set map[string]bool) []string {
-	var list []string
-	for name := range set {
-		list = append(list, name)
-	}
-	slices.Sort(list)
-	return list
 }
 
 // creation is the change of the client's scope that adds a group. It fails

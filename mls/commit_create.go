@@ -278,7 +278,7 @@ func (s *state) createCommit(ctx context.Context, c *Client, list *proposalList,
 	next.complete(c, identity, newTree, newCensus, private)
 
 	result := CommitResult{Epoch: next.epoch.context.Epoch}
-	if result.Commit, err = e.protectHandshake(content, out); err != nil {
+	if result.Commit, err = s.protectHandshake(content, out); err != nil {
 		return nil, err
 	}
 	if len(list.adds) > 0 {
@@ -442,13 +442,19 @@ func (e *epoch) startRatchets(c *Client) {
 }
 
 // protectHandshake frames a signed handshake message of this epoch.
-func (e *epoch) protectHandshake(content *message.AuthenticatedContent, out *outcome) ([]byte, error) {
+func (s *state) protectHandshake(content *message.AuthenticatedContent, out *outcome) ([]byte, error) {
+	e := s.epoch
 	m := &message.MLSMessage{WireFormat: content.WireFormat}
 	if content.WireFormat == message.WireFormatPublicMessage {
 		m.Public = framing.ProtectPublic(e.suite, content, e.secrets.MembershipKey, e.context)
 		return wire.Marshal(m), nil
 	}
 	draft := e.ratchets.Draft()
+	if s.restored {
+		if err := draft.SkipTo(e.self(), schedule.Handshake, restoredJump); err != nil {
+			return nil, err
+		}
+	}
 	private, err := framing.ProtectPrivate(e.suite, content, draft, e.secrets.SenderDataSecret, 0)
 	if err != nil {
 		return nil, err
@@ -559,6 +565,9 @@ func (g *Group) ClearPendingCommit(ctx context.Context) (err error) {
 		}
 		next := *s
 		next.pending = nil
+		if !s.pending.next.external {
+			next.cleared = s.withCleared(s.pending)
+		}
 		if s.status == StatusJoining {
 			next.status = StatusRemoved
 		}

@@ -117,4 +117,8 @@ type Info struct {
 	HasPendingCommit   bool
 	PendingProposals   int
 	ReInit             *message.ReInit // StatusReadOnly: what the group continues as
+	// RolledBack: the state was restored from a backup or cloned, and has sent
+	// more than it knows of. Nothing is sent before a commit with a path, or an
+	// external one with Resync, was applied.
+	RolledBack bool
 }

@@ -274,6 +274,20 @@ func TestFrozen(t *testing.T) {
 		}
 		bob.checkStored()
 	}
+	// Format 1, which it is frozen in, becomes the format of today by a write.
+	old := fz.open(t, "bob")
+	old.commit(mls.CommitOptions{})
+	if err := old.client.StorePSK(ctx, []byte("another"), []byte("secret")); err != nil {
+		t.Fatal(err)
+	}
+	for _, scope := range []mls.Scope{mls.ClientScope, mls.GroupScope(frozenID)} {
+		if was, is := fz.stores["bob"].Record(scope, "format"), old.store.Record(scope, "format"); was[0] != 1 || is[0] != 2 {
+			t.Errorf("%s: format %d became %d", scope, was, is)
+		}
+		old.store.SetRecord(scope, "format", []byte{3})
+	}
+	_, err := mls.Open(ctx, mls.Config{Keys: kitKeys, Store: old.store, Authenticator: policy{}})
+	wantCode(t, err, mlserr.StateVersion)
 	alice, bob, pending, dave := fz.open(t, "alice"), fz.open(t, "bob"), fz.open(t, "pending"), fz.open(t, "dave")
 	agree(t, alice, bob, pending)
 	if pending.apply().Update == nil || len(must(bob.group.Inbox(ctx))) != 1 || len(must(bob.group.Proposals(ctx))) != 2 {

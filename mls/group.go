@@ -187,6 +187,7 @@ func (g *Group) Info(ctx context.Context) (info Info, err error) {
 			HasPendingCommit: s.pending != nil,
 			PendingProposals: len(s.waiting()),
 			ReInit:           s.reinit,
+			RolledBack:       s.restored,
 		}
 		if e := s.epoch; e != nil {
 			info.Epoch = e.context.Epoch

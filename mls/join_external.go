@@ -68,7 +68,10 @@ func (c *Client) JoinExternal(ctx context.Context, identityID, groupInfo []byte,
 		next := *l.state
 		next.pending = pending
 		out := &outcome{next: &next}
-		if l.state.pending != nil {
+		if p := l.state.pending; p != nil {
+			if !p.next.external {
+				next.cleared = l.state.withCleared(p)
+			}
 			out.wipe = l.state.pending.wipers()
 		}
 		return out, nil

@@ -45,34 +45,18 @@ func (c *Client) JoinGroup(ctx context.Context, welcome []byte, opts JoinOptions
 	if err != nil {
 		return nil, err
 	}
+	if j.own.lastResort {
+		st.sharedLeaf = j.own.leafName
+	}
 	return c.adopt(ctx, st.groupID, st, j.reinitializes(), func(change *clientChange) {
-		own, ref := j.own, string(entry.NewMember)
-		exists := change.condition
-		change.condition = func(s *clientState) error {
-			if s.keyPackages[ref] == nil {
-				return mlserr.New(mlserr.NoMatchingKeyPackage, "W1: deleted or used meanwhile")
-			}
-			return exists(s)
-		}
-		if own.lastResort {
-			return
-		}
-		change.delete = append(change.delete, recordKeyPackage+hexName([]byte(ref)))
-		change.dropped = append(change.dropped, named(own.initName)...)
+		ref := string(entry.NewMember)
+		change.group, change.consumed = string(st.groupID), ref
 		free := change.condition
 		change.condition = func(s *clientState) error {
-			if s.keyPackages[ref] == nil { // another join was faster (K7)
+			if kp := s.keyPackages[ref]; kp == nil || kp.retired { // another join was faster (K7)
 				return mlserr.New(mlserr.NoMatchingKeyPackage, "W1")
 			}
 			return free(s)
-		}
-		inner := change.apply
-		change.apply = func(s *clientState) {
-			inner(s)
-			if kp := s.keyPackages[ref]; kp != nil {
-				suite.Wipe(kp.initKey)
-				delete(s.keyPackages, ref)
-			}
 		}
 	})
 }
@@ -81,10 +65,10 @@ func (c *Client) JoinGroup(ctx context.Context, welcome []byte, opts JoinOptions
 func (c *Client) findKeyPackage(ctx context.Context, w *message.Welcome) (own *ownKeyPackage, entry *message.EncryptedGroupSecrets, err error) {
 	find := func(s *clientState) error {
 		for i := range w.Secrets {
-			if kp := s.keyPackages[string(w.Secrets[i].NewMember)]; kp != nil {
+			if kp := s.keyPackages[string(w.Secrets[i].NewMember)]; kp != nil && !kp.retired {
 				// A copy: the join of another Welcome may consume it meanwhile.
 				clone := *kp
-				clone.initKey = bytes.Clone(kp.initKey)
+				clone.initKey, clone.leafKey = bytes.Clone(kp.initKey), bytes.Clone(kp.leafKey)
 				own, entry = &clone, &w.Secrets[i]
 				return nil
 			}
@@ -334,7 +318,7 @@ func (j *joining) join(ctx context.Context, nodes message.RatchetTree) (*state, 
 		identity:        identity,
 	}
 	e.startRatchets(c)
-	return &state{status: StatusActive, suite: s, groupID: group.GroupID, epoch: e}, nil
+	return &state{status: StatusActive, suite: s, groupID: group.GroupID, epoch: e, freshSince: group.Epoch}, nil
 }
 
 // ownLeaf is W12: the leaf whose content is that of the key package.

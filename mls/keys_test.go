@@ -2,9 +2,13 @@ package mls_test
 
 import (
 	"context"
-	"strconv"
+	"fmt"
+	"maps"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"webmls/mls"
 	"webmls/mls/message"
@@ -38,8 +42,10 @@ func newKeyStore(store mls.Store) *keyStore {
 // name returns a name of its own.
 func (k *keyStore) name() string {
 	k.next++
-	return "key " + strconv.Itoa(k.next)
+	return fmt.Sprintf("key %08d", k.next)
 }
+
+var keyNames = regexp.MustCompile("key [0-9]{8}")
 
 type namedHPKE struct {
 	suite.HPKEKey
@@ -150,14 +156,15 @@ func (k *keyStore) crash() {
 // keptParty is a party whose keys are in a store of their own.
 type keptParty struct {
 	*party
-	keys *keyStore
+	keys      *keyStore
+	configure func(*mls.Config) // or nil
 }
 
 func newKeptParty(t testing.TB, name string) *keptParty {
 	store := mls.NewMemoryStore()
 	k := newKeyStore(store)
 	p := &party{t: t, name: name, store: store}
-	kp := &keptParty{p, k}
+	kp := &keptParty{party: p, keys: k}
 	kp.open()
 	id, err := p.client.CreateIdentity(ctx, x25519, message.BasicCredential([]byte(name)))
 	if err != nil {
@@ -168,7 +175,12 @@ func newKeptParty(t testing.TB, name string) *keptParty {
 }
 
 func (p *keptParty) open() {
-	p.client = openWith(p.t, p.keys, func(c *mls.Config) { c.Keys = p.keys })
+	p.client = openWith(p.t, p.keys, func(c *mls.Config) {
+		c.Keys = p.keys
+		if p.configure != nil {
+			p.configure(c)
+		}
+	})
 }
 
 // restart is a crash and a new start.
@@ -293,4 +305,166 @@ func TestLastResortKeys(t *testing.T) {
 	spread(inviters[2], inviters[2].commit(mls.CommitOptions{}), []*party{bob.party, inviters[2]})
 	agree(t, bob.party, inviters[2])
 	bob.has(3, "at the end")
+}
+
+// needed are the names of keys that the records of the party's store hold.
+func (p *keptParty) needed() map[string]bool {
+	p.t.Helper()
+	needed := map[string]bool{}
+	scopes := []mls.Scope{mls.ClientScope}
+	for _, id := range must(p.client.Groups(ctx)) {
+		scopes = append(scopes, mls.GroupScope(id))
+	}
+	for _, scope := range scopes {
+		records, _, err := p.store.Load(ctx, scope)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		for _, record := range records {
+			for _, name := range keyNames.FindAll(record, -1) {
+				needed[string(name)] = true
+			}
+		}
+	}
+	return needed
+}
+
+// exact checks that the keys which are kept are those that are needed.
+func (p *keptParty) exact(what string) {
+	p.t.Helper()
+	if needed := p.needed(); !maps.Equal(needed, p.keys.kept) {
+		p.t.Fatalf("%s: %s keeps %v and needs %v", what, p.name, p.keys.kept, needed)
+	}
+}
+
+// TestExpiredKeyPackages: a key package goes with its keys a day after it has
+// expired, with the next write to the client's scope. The leaf key of one of last
+// resort goes when no group uses it any more.
+func TestExpiredKeyPackages(t *testing.T) {
+	bob := newKeptParty(t, "bob")
+	now := time.Now()
+	bob.configure = func(c *mls.Config) { c.Now = func() time.Time { return now } }
+	bob.client.Close()
+	bob.open()
+	make := func(opts mls.KeyPackageOptions) []byte {
+		return must(bob.client.CreateKeyPackages(ctx, bob.id.ID(), 1, opts))[0]
+	}
+	write := func() {
+		if err := bob.client.StorePSK(ctx, []byte("psk"), []byte("secret")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var inviters []*party
+	var groups []*mls.Group
+	welcome := func(kp []byte) []byte {
+		p := newPartyWith(t, x25519, "inviter", nil)
+		p.create()
+		r := p.commit(mls.CommitOptions{Add: [][]byte{kp}})
+		p.apply()
+		inviters = append(inviters, p)
+		return r.Welcome
+	}
+	const hour = time.Hour
+	once := [][]byte{make(mls.KeyPackageOptions{Lifetime: hour}), make(mls.KeyPackageOptions{Lifetime: hour})}
+	last := make(mls.KeyPackageOptions{Lifetime: hour, LastResort: true})
+	make(mls.KeyPackageOptions{Lifetime: 100 * hour})
+	make(mls.KeyPackageOptions{Lifetime: hour, LastResort: true}) // never used
+	for range 2 {
+		bob.join(welcome(last))
+		groups = append(groups, bob.group)
+	}
+	late, tooLate, afterLast := welcome(once[0]), welcome(once[1]), welcome(last)
+	bob.has(1+5*2, "at first")
+	bob.exact("at first")
+
+	now = now.Add(hour + 23*hour)
+	write()
+	bob.has(1+5*2, "within the grace")
+	bob.join(late) // a Welcome that was long on its way
+	bob.has(1+5*2-1, "the init key is consumed")
+	now = now.Add(2 * hour)
+	bob.join(tooLate) // nothing was written since: it is still there
+	bob.has(1+2+2+1, "after the grace: two leaves of groups, two keys of a key package, the leaf of last resort")
+	bob.exact("after the grace")
+	if n := must(bob.client.KeyPackageCount(ctx, bob.id.ID())); n != 1 {
+		t.Errorf("%d key packages", n)
+	}
+	for range 2 {
+		_, err := bob.client.JoinGroup(ctx, afterLast, mls.JoinOptions{})
+		wantCode(t, err, mlserr.NoMatchingKeyPackage)
+		bob.client.Close()
+		bob.keys.crash()
+		bob.open()
+	}
+	// The groups of the key package of last resort still use its leaf key.
+	for i, id := range [][]byte{groups[0].ID(), groups[1].ID()} {
+		bob.group = must(bob.client.Group(ctx, id))
+		spread(inviters[i], inviters[i].commit(mls.CommitOptions{}), []*party{bob.party, inviters[i]})
+		agree(t, bob.party, inviters[i])
+		switch i {
+		case 0: // a fresh leaf
+			spread(bob.party, bob.commit(mls.CommitOptions{}), []*party{bob.party, inviters[i]})
+			bob.has(1+2+2+1+1, "one group has a leaf of its own")
+			bob.exact("one group has a leaf of its own")
+		case 1: // removed
+			bob.receive(inviters[i].commit(mls.CommitOptions{Remove: []treemath.LeafIndex{bob.info().OwnLeaf}}).Commit)
+			bob.has(1+2+2+1, "the leaf of last resort is in no group")
+		}
+	}
+	bob.exact("at the end")
+	for _, name := range bob.store.RecordNames(mls.ClientScope) {
+		if strings.HasPrefix(name, "kp/") {
+			return // the one of 100 hours
+		}
+	}
+	t.Error("no key package is left")
+}
+
+// TestSharedLeafElsewhere: one instance joins by a key package of last resort that
+// the other has made, and the other deletes the group: what the key is needed for
+// is known to both.
+func TestSharedLeafElsewhere(t *testing.T) {
+	bob := newKeptParty(t, "bob")
+	other := openWith(t, bob.keys, func(c *mls.Config) { c.Keys = bob.keys })
+	last := must(other.CreateKeyPackages(ctx, bob.id.ID(), 1, mls.KeyPackageOptions{LastResort: true}))[0]
+	for range 2 {
+		p := newPartyWith(t, x25519, "inviter", nil)
+		p.create()
+		bob.join(p.commit(mls.CommitOptions{Add: [][]byte{last}}).Welcome)
+		bob.has(3, "joined")
+		if err := other.DeleteGroup(ctx, bob.group.ID()); err != nil {
+			t.Fatal(err)
+		}
+		bob.has(3, "deleted")
+		bob.exact("deleted")
+	}
+}
+
+// TestDeletedLastResort: a key package of last resort that is deleted leaves its
+// leaf key to the group that uses it, and nothing else.
+func TestDeletedLastResort(t *testing.T) {
+	bob, p := newKeptParty(t, "bob"), newPartyWith(t, x25519, "inviter", nil)
+	last := must(bob.client.CreateKeyPackages(ctx, bob.id.ID(), 1, mls.KeyPackageOptions{LastResort: true}))[0]
+	p.create()
+	bob.join(p.commit(mls.CommitOptions{Add: [][]byte{last}}).Welcome)
+	p.apply()
+	list := must(bob.client.KeyPackages(ctx, bob.id.ID()))
+	if len(list) != 1 {
+		t.Fatalf("%+v", list)
+	}
+	if err := bob.client.DeleteKeyPackages(ctx, list[0].Reference, []byte("not there")); err != nil {
+		t.Fatal(err)
+	}
+	if list := must(bob.client.KeyPackages(ctx, bob.id.ID())); len(list) != 0 {
+		t.Fatalf("%+v", list)
+	}
+	bob.has(2, "the leaf key is the group's")
+	bob.restart()
+	spread(p, p.commit(mls.CommitOptions{}), []*party{bob.party, p})
+	agree(t, bob.party, p)
+	if err := bob.client.DeleteGroup(ctx, bob.group.ID()); err != nil {
+		t.Fatal(err)
+	}
+	bob.has(1, "deleted")
+	bob.exact("deleted")
 }

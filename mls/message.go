@@ -71,7 +71,7 @@ func (s *state) maySend() error {
 	if len(s.waiting()) > 0 {
 		return mlserr.New(mlserr.PendingProposals, "C17")
 	}
-	return nil
+	return s.mayUseKeys()
 }
 
 // padding returns how many zero bytes hide the length of n bytes of data.
@@ -133,6 +133,8 @@ func (g *Group) Propose(ctx context.Context, opts ProposeOptions) (result *Propo
 		format := message.WireFormatPrivateMessage
 		if opts.PublicMessage {
 			format = message.WireFormatPublicMessage
+		} else if err := s.mayUseKeys(); err != nil {
+			return nil, err
 		}
 		content, err := framing.Sign(ctx, s.suite, format, message.FramedContent{
 			GroupID:           s.groupID,
@@ -147,7 +149,7 @@ func (g *Group) Propose(ctx context.Context, opts ProposeOptions) (result *Propo
 		}
 		cached.ref = s.suite.ProposalRef(wire.Marshal(content))
 		out := new(outcome)
-		b, err := s.epoch.protectHandshake(content, out)
+		b, err := s.protectHandshake(content, out)
 		if err != nil {
 			return nil, err
 		}
@@ -376,6 +378,12 @@ func (s *state) receiveNow(ctx context.Context, c *Client, r *incoming) (*Event,
 	ev := &Event{GroupID: s.groupID, Epoch: r.epoch, AuthenticatedData: content.AuthenticatedData}
 	if content.Sender.Type == message.SenderMember {
 		ev.Sender = e.member(content.Sender.Leaf)
+		if ev.Sender.Own {
+			if reason := s.notSent(v.Content(), r); reason != nil {
+				out, err := s.rolledBack(reason)
+				return nil, out, err
+			}
+		}
 	}
 	switch content.ContentType {
 	case message.ContentTypeApplication:
@@ -513,6 +521,12 @@ func (s *state) receiveLate(ctx context.Context, c *Client, r *incoming) (*Event
 	v, err := u.Verify(ctx, c.keys, s.suite, sender.SignatureKey, p.context)
 	if err != nil {
 		return nil, nil, err
+	}
+	if sender.Leaf == p.self {
+		if reason := s.notSent(v.Content(), r); reason != nil {
+			out, err := s.rolledBack(reason)
+			return nil, out, err
+		}
 	}
 	content := &v.Content().Content
 	ev := &Event{

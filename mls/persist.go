@@ -18,8 +18,14 @@ import (
 )
 
 // formatVersion is the version of the stored format. It stands in the record
-// "format" of every scope.
-const formatVersion = 1
+// "format" of every scope. A scope of an older version is read, and becomes one of
+// this version when it is next written to; its records may stay as they are until
+// they change, for what a version added stands at the end of a record.
+//
+//	1  the first
+//	2  state: the shared leaf key, what is known of a restored backup, cleared
+//	   commits; key packages: what they are kept for
+const formatVersion = 2
 
 // Record names. Of a client's scope:
 const (
@@ -86,15 +92,17 @@ func corrupt(name string, err error) error {
 	return mlserr.Wrap(mlserr.StateCorrupt, "record "+name, err)
 }
 
-// checkFormat refuses state of another version.
-func checkFormat(records Records) error {
+// readFormat returns the version of the records, 0 when there are none. It refuses
+// those of a version to come.
+func readFormat(records Records) (byte, error) {
 	if len(records) == 0 {
-		return nil
+		return 0, nil
 	}
-	if b := records[recordFormat]; len(b) != 1 || b[0] != formatVersion {
-		return mlserr.New(mlserr.StateVersion, "")
+	b := records[recordFormat]
+	if len(b) != 1 || b[0] == 0 || b[0] > formatVersion {
+		return 0, mlserr.New(mlserr.StateVersion, "")
 	}
-	return nil
+	return b[0], nil
 }
 
 // decode runs f over a record and refuses what is left over.
@@ -158,6 +166,12 @@ func (p *ownKeyPackage) marshal() []byte {
 	w.Opaque([]byte(p.leafName))
 	w.Optional(p.lastResort)
 	w.Uint64(p.notAfter)
+	w.Optional(p.retired)
+	w.Vector(func(w *wire.Writer) {
+		for _, id := range p.users {
+			w.Opaque([]byte(id))
+		}
+	})
 	return w.Bytes()
 }
 
@@ -174,6 +188,11 @@ func loadOwnKeyPackage(name string, b []byte) (*ownKeyPackage, error) {
 		p.leafName = string(r.Opaque())
 		p.lastResort = r.Optional()
 		p.notAfter = r.Uint64()
+		if r.Empty() { // format 1
+			return
+		}
+		p.retired = r.Optional()
+		r.Vector(func(r *wire.Reader) { p.users = append(p.users, string(r.Opaque())) })
 	})
 	if err != nil {
 		return nil, err
@@ -183,10 +202,12 @@ func loadOwnKeyPackage(name string, b []byte) (*ownKeyPackage, error) {
 }
 
 func (c *Client) loadClientState(ctx context.Context, records Records) (*clientState, error) {
-	if err := checkFormat(records); err != nil {
+	format, err := readFormat(records)
+	if err != nil {
 		return nil, err
 	}
 	s := &clientState{
+		format:      format,
 		identities:  make(map[string]*Identity),
 		keyPackages: make(map[string]*ownKeyPackage),
 		psks:        make(map[string][]byte),
@@ -259,7 +280,7 @@ func (g *Group) change(l *live, out *outcome) Change {
 	if out.next != nil {
 		g.changeState(&c, l, old, out)
 	}
-	if l.rev == 0 || c.DeleteAll {
+	if l.format != formatVersion || c.DeleteAll {
 		c.Put[recordFormat] = []byte{formatVersion}
 	}
 	return c
@@ -405,6 +426,14 @@ func (s *state) marshal() []byte {
 	if s.reinit != nil {
 		(&message.Proposal{Type: message.ProposalReInit, ReInit: s.reinit}).Marshal(&w)
 	}
+	w.Opaque([]byte(s.sharedLeaf))
+	w.Optional(s.restored)
+	w.Uint64(s.freshSince)
+	w.Vector(func(w *wire.Writer) {
+		for _, digest := range s.cleared {
+			w.Opaque(digest)
+		}
+	})
 	return w.Bytes()
 }
 
@@ -617,7 +646,8 @@ func (c *Client) loadGroup(ctx context.Context, id []byte, records Records) (*li
 	if len(records) == 0 {
 		return l, nil
 	}
-	if err := checkFormat(records); err != nil {
+	var err error
+	if l.format, err = readFormat(records); err != nil {
 		return nil, err
 	}
 	s := l.state
@@ -702,6 +732,13 @@ func (s *state) unmarshal(b []byte) (past []uint64, err error) {
 		})
 		r.Vector(func(r *wire.Reader) { s.processed = append(s.processed, r.Opaque()) })
 		s.reinit = readReInit(r)
+		if r.Empty() { // format 1
+			return
+		}
+		s.sharedLeaf = string(r.Opaque())
+		s.restored = r.Optional()
+		s.freshSince = r.Uint64()
+		r.Vector(func(r *wire.Reader) { s.cleared = append(s.cleared, r.Opaque()) })
 	})
 	if err != nil {
 		return nil, err

@@ -37,20 +37,27 @@ func TestRuleReadOnly(t *testing.T) {
 	})
 }
 
-// TestRuleOwnCommit: a commit by this member that this client has not pending,
-// made by a copy of its state, is not processed (C15): its secrets are not here.
+// TestRuleOwnCommit: a commit by this member that this client has cleared is not
+// processed (C15): its secrets are gone. One that this client has not made at all
+// shows first of all that its state was restored (S12).
 func TestRuleOwnCommit(t *testing.T) {
 	sc := newScene(t, x25519)
 	twin := sc.alice.twin()
-	private := twin.commit(mls.CommitOptions{}).Commit
-	if err := twin.group.ClearPendingCommit(ctx); err != nil {
-		t.Fatal(err)
+	make := func(p *party, public bool) []byte {
+		b := p.commit(mls.CommitOptions{PublicMessage: public}).Commit
+		if err := p.group.ClearPendingCommit(ctx); err != nil {
+			t.Fatal(err)
+		}
+		return b
 	}
-	public := twin.commit(mls.CommitOptions{PublicMessage: true}).Commit
 	sc.alice.refusesBy(t, []ruleRow{
-		{"private", "C15", private, mlserr.OwnMessageUnknown},
-		{"public", "C15", public, mlserr.OwnMessageUnknown},
+		{"private", "C15", make(sc.alice, false), mlserr.OwnMessageUnknown},
+		{"public", "C15", make(sc.alice, true), mlserr.OwnMessageUnknown},
 	})
+	private, public := make(twin, false), twin.commit(mls.CommitOptions{PublicMessage: true}).Commit
+	_, err := sc.alice.group.Receive(ctx, public)
+	wantCode(t, err, mlserr.RolledBack)
+	sc.alice.refuses(t, "public, of a twin", public, mlserr.OwnMessageUnknown)
 	if ev := sc.bob.twin().receive(private); ev.Type != mls.EventGroupUpdate {
 		t.Fatalf("%+v", ev)
 	}

@@ -31,6 +31,16 @@ type state struct {
 	processed [][]byte
 	// reinit is what the group was reinitialized to.
 	reinit *message.ReInit
+	// sharedLeaf is the name of the own leaf key while it is that of a key
+	// package of last resort, which other groups may use too; else "".
+	sharedLeaf string
+	// restored: the state is older than what was sent from it: see rollback.go.
+	restored bool
+	// freshSince is the first epoch in which only this life of the state can have
+	// sent: that which its last commit with a path began, or its joining.
+	freshSince uint64
+	// cleared has the digests of commits of this epoch that were cleared.
+	cleared [][]byte
 }
 
 // epoch is the state of the group in one epoch (RFC 9420, Section 8).
@@ -213,8 +223,15 @@ func (s *state) advance(st *staged, digest []byte, limits *Limits, now int64) (n
 		groupID: s.groupID,
 		epoch:   st.epoch,
 		reinit:  st.reinit,
+
+		sharedLeaf: s.sharedLeaf,
+		restored:   s.restored,
+		freshSince: s.freshSince,
 	}
 	old := s.epoch
+	if st.refreshed(old) {
+		next.restored, next.freshSince = false, st.epoch.context.Epoch
+	}
 	if old != nil && !(st.own && st.external) {
 		p := &pastEpoch{
 			context:          old.context,

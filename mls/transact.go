@@ -11,8 +11,9 @@ import (
 
 // live is what is in memory of a group while it is loaded.
 type live struct {
-	state *state
-	rev   Rev
+	state  *state
+	rev    Rev
+	format byte // of the stored records; 0 when there are none
 	// The ledger: containers that only grow and shrink by entries. They are
 	// changed in apply alone.
 	inbox map[uint64]*InboxEntry
@@ -30,12 +31,17 @@ type outcome struct {
 	acknowledged []uint64
 	// sent is the digest of a message that leaves.
 	sent []byte
-	// clients is what else happens to the client's scope, in the same batch.
+	// client is what else happens to the client's scope, in the same batch.
 	client *clientChange
+	// kept and dropped are names of keys: see settleKeys.
+	kept, dropped []string
 	// create: the scope may hold leavings of a former membership; drop them.
 	create bool
 	// forget: the group is deleted.
 	forget bool
+	// fail is what the step returns once all is stored: it has learned something
+	// by what it refuses.
+	fail error
 	// wipe is run after all is stored.
 	wipe []func()
 }
@@ -82,6 +88,8 @@ func (g *Group) transact(ctx context.Context, step func(l *live) (*outcome, erro
 			}
 			return err
 		}
+		g.expire(l, out)
+		g.settleKeys(l, out)
 		if out.client != nil && !clientLocked {
 			unlock, err := g.client.lockScope(ctx, ClientScope)
 			if err != nil {
@@ -90,10 +98,9 @@ func (g *Group) transact(ctx context.Context, step func(l *live) (*outcome, erro
 			defer unlock()
 			clientLocked = true
 		}
-		g.expire(l, out)
 		err = g.store(ctx, l, out)
 		if err == nil {
-			return nil
+			return out.fail
 		}
 		g.drop()
 		if !errors.Is(err, mlserr.Stale) {
@@ -153,17 +160,13 @@ func (g *Group) expire(l *live, out *outcome) {
 // the store by then (X1, S2), and no message is released whose generation is not
 // stored (S12).
 func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
-	b := Batch{Changes: []Change{g.change(l, out)}}
+	b := Batch{Changes: []Change{g.change(l, out)}, KeysKept: out.kept, KeysDropped: out.dropped}
 	var entry *InboxEntry
 	if out.deliver != nil {
 		// The revision never repeats, also after a reload of an empty inbox.
 		out.deliver.InboxID = uint64(l.rev) + 1
 		entry = &InboxEntry{ID: out.deliver.InboxID, Event: out.deliver}
 		b.Changes[0].Put[recordInbox+strconv.FormatUint(entry.ID, 10)] = marshalInboxEvent(entry.Event)
-	}
-	if out.next != nil {
-		kept, dropped := keyNameChanges(l.state, out.next)
-		b.KeysKept, b.KeysDropped = kept, g.client.notReused(dropped)
 	}
 	if out.client == nil {
 		if err := g.client.store.Commit(ctx, b); err != nil {
@@ -190,6 +193,7 @@ func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
 		l.state = out.next
 	}
 	l.rev++
+	l.format = formatVersion
 	for _, wipe := range out.wipe {
 		wipe()
 	}
@@ -259,21 +263,6 @@ func (s *state) keyNames() map[string]bool {
 		}
 	}
 	return names
-}
-
-func keyNameChanges(old, next *state) (kept, dropped []string) {
-	before, after := old.keyNames(), next.keyNames()
-	for name := range after {
-		if !before[name] {
-			kept = append(kept, name)
-		}
-	}
-	for name := range before {
-		if !after[name] {
-			dropped = append(dropped, name)
-		}
-	}
-	return kept, dropped
 }
 
 // sentLog remembers the digests of messages that this client sent, so that it

@@ -76,6 +76,7 @@ export type ErrorCode =
   | "DATABASE_LOCKED"
   | "UNLOCK_FAILED"
   | "LOCK_UNSUPPORTED"
+  | "STATE_ROLLED_BACK"
   | "STORE_FAILED"
   | "STORE_QUOTA"
   | "STORE_BLOCKED"
@@ -182,6 +183,7 @@ const made = {
   DATABASE_LOCKED: ["StateError", "", "the database has a lock, and what opens it was not given"],
   UNLOCK_FAILED: ["StateError", "", "what was given does not open the lock of the database"],
   LOCK_UNSUPPORTED: ["UnsupportedError", "", "this browser or authenticator cannot lock a database in this way"],
+  STATE_ROLLED_BACK: ["StateError", "9.2", "the state was restored from a backup or cloned, and has sent more than it knows of; commit with a path before sending again"],
   STORE_FAILED: ["StorageError", "", "the store failed; the group was dropped from memory and loads again"],
   STORE_QUOTA: ["StorageError", "", "the storage is full"],
   STORE_BLOCKED: ["StorageError", "", "another tab holds an older version of the database open"],

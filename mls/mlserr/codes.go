@@ -88,6 +88,7 @@ const (
 	DatabaseLocked   Code = "DATABASE_LOCKED"
 	UnlockFailed     Code = "UNLOCK_FAILED"
 	LockUnsupported  Code = "LOCK_UNSUPPORTED"
+	RolledBack       Code = "STATE_ROLLED_BACK"
 
 	// Storage and faults.
 	StoreFailed      Code = "STORE_FAILED"
@@ -185,6 +186,7 @@ var table = []Info{
 	{DatabaseLocked, ClassState, "", "the database has a lock, and what opens it was not given"},
 	{UnlockFailed, ClassState, "", "what was given does not open the lock of the database"},
 	{LockUnsupported, ClassUnsupported, "", "this browser or authenticator cannot lock a database in this way"},
+	{RolledBack, ClassState, "9.2", "the state was restored from a backup or cloned, and has sent more than it knows of; commit with a path before sending again"},
 
 	{StoreFailed, ClassStorage, "", "the store failed; the group was dropped from memory and loads again"},
 	{StoreQuota, ClassStorage, "", "the storage is full"},

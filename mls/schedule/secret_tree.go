@@ -177,6 +177,34 @@ func (d *Draft) Key(leaf treemath.LeafIndex, r Ratchet, generation uint32) (key,
 	return d.take(leaf, r, generation)
 }
 
+// Position returns the generation that a ratchet gives next, at most 2^32.
+// Codes: INVALID_SENDER for a leaf that the tree does not have, INTERNAL for a
+// Draft of an older state.
+func (d *Draft) Position(leaf treemath.LeafIndex, r Ratchet) (uint64, error) {
+	return d.position(leaf, r)
+}
+
+// SkipTo gives up all generations of a ratchet below generation, so that that is
+// the next. It does nothing where the ratchet is there already. The caller bounds
+// the distance. Codes: those of Next.
+func (d *Draft) SkipTo(leaf treemath.LeafIndex, r Ratchet, generation uint64) error {
+	next, err := d.position(leaf, r)
+	if err != nil || next >= generation {
+		return err
+	}
+	if generation >= MaxGenerations {
+		return mlserr.New(mlserr.GenerationsSpent, "F16")
+	}
+	for ; next < generation; next++ {
+		key, nonce, err := d.take(leaf, r, uint32(next))
+		if err != nil {
+			return err
+		}
+		suite.Wipe(key, nonce)
+	}
+	return nil
+}
+
 // position returns the generation that a ratchet gives next, and derives
 // nothing.
 func (d *Draft) position(leaf treemath.LeafIndex, r Ratchet) (uint64, error) {

@@ -24,6 +24,9 @@ func (w *world) play() {
 			w.logf("- %v", step)
 		}
 		w.act(step.op)
+		if len(w.dice) > 0 { // now and then, by what is left of the dice
+			pick(w, w.devices).checkVault()
+		}
 	}
 	w.dice = nil
 	w.finish()

@@ -3,8 +3,10 @@ package scenario
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"maps"
-	"strconv"
+	"regexp"
+	"slices"
 	"sync"
 
 	"webmls/mls"
@@ -25,6 +27,9 @@ type vault struct {
 
 const vaultPrefix = "vault key "
 
+// vaultNames finds the names of keys in records.
+var vaultNames = regexp.MustCompile(vaultPrefix + "[0-9]{8}")
+
 func newVault(keys suite.Keys) *vault {
 	return &vault{Keys: keys, kept: map[string][]byte{}, fresh: map[string][]byte{}}
 }
@@ -43,17 +48,18 @@ func (v *vault) crash() {
 	clear(v.fresh)
 }
 
-func (v *vault) size() int {
+// names returns the names of the keys that are kept.
+func (v *vault) names() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return len(v.kept)
+	return slices.Sorted(maps.Keys(v.kept))
 }
 
 func (v *vault) put(private []byte) string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.next++
-	name := vaultPrefix + strconv.Itoa(v.next)
+	name := fmt.Sprintf("%s%08d", vaultPrefix, v.next)
 	v.fresh[name] = private
 	return name
 }

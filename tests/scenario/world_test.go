@@ -320,42 +320,40 @@ func (d *device) keyPackages() int {
 }
 
 // checkVault asserts that the vault holds the keys that are needed and no others:
-// those of identities and key packages, and of the own leaf in each group.
+// those that a stored record names.
 func (d *device) checkVault() {
 	if d.vault == nil {
 		return
 	}
-	identities, err := d.client.Identities(ctx)
-	if err != nil {
-		d.w.fatalf("%s: %v", d.name, err)
-	}
-	want := len(identities)
-	for _, identity := range identities {
-		n, err := d.client.KeyPackageCount(ctx, identity.ID())
-		if err != nil {
-			d.w.fatalf("%s: %v", d.name, err)
-		}
-		want += 2 * n
-	}
+	scopes := []mls.Scope{mls.ClientScope}
 	groups, err := d.client.Groups(ctx)
 	if err != nil {
 		d.w.fatalf("%s: %v", d.name, err)
 	}
 	for _, id := range groups {
-		info, err := d.group(d.w, id).Info(ctx)
+		scopes = append(scopes, mls.GroupScope(id))
+	}
+	needed := map[string]string{}
+	for _, scope := range scopes {
+		records, _, err := d.memory.Load(ctx, scope)
 		if err != nil {
 			d.w.fatalf("%s: %v", d.name, err)
 		}
-		if info.HasPendingCommit || info.PendingProposals > 0 {
-			return // more keys, or none, by what is pending
-		}
-		if info.Status == mls.StatusActive || info.Status == mls.StatusReadOnly {
-			want++
+		for name, record := range records {
+			for _, key := range vaultNames.FindAll(record, -1) {
+				needed[string(key)] = name
+			}
 		}
 	}
-	// The leaf key of a key package of last resort may be in a group as well.
-	if got := d.vault.size(); got != want && (len(d.lastResort) == 0 || got < want-len(groups) || got > want) {
-		d.w.fatalf("the vault of %s holds %d keys, want %d", d.name, got, want)
+	kept := d.vault.names()
+	for _, name := range kept {
+		if needed[name] == "" {
+			d.w.fatalf("the vault of %s holds %s, which nothing needs", d.name, name)
+		}
+		delete(needed, name)
+	}
+	for name, record := range needed {
+		d.w.fatalf("the vault of %s lacks %s of the record %s", d.name, name, record)
 	}
 }
 
