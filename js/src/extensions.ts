@@ -10,7 +10,9 @@ const externalSendersType = 5;
 
 /** A party outside a group that may propose to it (RFC 9420, Section 12.1.8.1). */
 export interface ExternalSender {
+  /** The public key that its proposals are signed with. */
   readonly signatureKey: Bytes;
+  /** What it says it is. */
   readonly credential: Credential;
 }
 

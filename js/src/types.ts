@@ -15,7 +15,9 @@ export type Credential = BasicCredential | X509Credential | OtherCredential;
 
 /** A bare name, in whatever form the application gives it. */
 export interface BasicCredential {
+  /** Tells it from the other credentials. */
   readonly type: "basic";
+  /** The name, as bytes. */
   readonly identity: Bytes;
   /** `identity` as text, when it is UTF-8. */
   readonly name?: string;
@@ -23,15 +25,19 @@ export interface BasicCredential {
 
 /** A chain of X.509 certificates in DER, the member's own first. */
 export interface X509Credential {
+  /** Tells it from the other credentials. */
   readonly type: "x509";
+  /** In DER, each certified by the next. */
   readonly certificates: readonly Bytes[];
 }
 
 /** A credential of a type that this package only carries. */
 export interface OtherCredential {
+  /** Tells it from the other credentials. */
   readonly type: "other";
   /** The code point of the IANA registry. */
   readonly credentialType: number;
+  /** What the type defines. */
   readonly data: Bytes;
 }
 
@@ -45,6 +51,7 @@ export type CredentialInput =
 
 /** A signature key that a credential is being made for. */
 export interface NewSignatureKey {
+  /** The cipher suite that the key is for. */
   readonly suite: CipherSuite;
   /**
    * The SignaturePublicKey (RFC 9420, Section 5.1.1): what stands in the
@@ -71,6 +78,7 @@ export interface Identity {
   readonly id: Bytes;
   /** The cipher suite that its key is for. */
   readonly suite: CipherSuite;
+  /** What it says it is. */
   readonly credential: Credential;
   /** The public signature key, as others see it. */
   readonly signatureKey: Bytes;
@@ -96,7 +104,9 @@ export type KeyStorage = "non-extractable" | "wrapped" | "sealed";
 export interface Member {
   /** The index of the leaf. It stays the member's as long as it is one. */
   readonly leaf: number;
+  /** What it says it is. */
   readonly credential: Credential;
+  /** The public key that its messages are signed with. */
   readonly signatureKey: Bytes;
   /** Whether it is this client. */
   readonly own: boolean;
@@ -118,10 +128,15 @@ export interface MemberDetails extends Member {
 
 /** What a member understands (RFC 9420, Section 7.2), as numbers of the IANA registries. Some are of no meaning, by design (Section 13.5). */
 export interface Capabilities {
+  /** Versions of the protocol. */
   readonly versions: readonly number[];
+  /** Cipher suites. */
   readonly suites: readonly number[];
+  /** Types of extensions. */
   readonly extensions: readonly number[];
+  /** Types of proposals. */
   readonly proposals: readonly number[];
+  /** Types of credentials. */
   readonly credentials: readonly number[];
 }
 
@@ -130,11 +145,15 @@ export type Place = "key_package" | "update" | "commit" | "external" | "tree" | 
 
 /** A credential with the signature key that it is presented for (RFC 9420, Section 5.3.1). */
 export interface Claim {
+  /** The id of the group where it is presented; empty where there is none yet. */
   readonly groupId: Bytes;
+  /** What it says it is. */
   readonly credential: Credential;
+  /** The key that the credential is said to belong to. */
   readonly signatureKey: Bytes;
   /** The index of the leaf, where the claim is made by a leaf that is in the tree. */
   readonly leaf: number;
+  /** Where it is presented. */
   readonly place: Place;
   /** The name in a basic credential, when it is UTF-8. */
   readonly name?: string;
@@ -252,7 +271,9 @@ export interface CallOptions {
 
 /** A group context extension (RFC 9420, Section 13.4), by its code point. */
 export interface Extension {
+  /** The code point of the IANA registry. */
   readonly type: number;
+  /** What the type defines. */
   readonly data: Uint8Array;
 }
 
@@ -268,7 +289,9 @@ export type PSKInput = string | Uint8Array | { readonly groupId: Uint8Array; rea
 
 /** A proposal of a type beyond RFC 9420, which the application carries out. All members must support it. */
 export interface CustomProposal {
+  /** The code point. */
   readonly type: number;
+  /** What the type defines. */
   readonly data: Uint8Array;
 }
 
@@ -284,8 +307,11 @@ export interface ReInitContents {
 
 /** What a group continues as: it accepts no more changes (RFC 9420, Section 11.2). */
 export interface ReInit {
+  /** The new group's id. */
   readonly groupId: Bytes;
+  /** Its cipher suite. */
   readonly suite: number;
+  /** Its group context extensions. */
   readonly extensions: readonly Extension[];
 }
 
@@ -317,6 +343,7 @@ export interface KeyPackageInfo {
   readonly identity: Bytes;
   /** The MLSMessage, as it was made. */
   readonly keyPackage: Bytes;
+  /** Whether it may be used again when no other is left. */
   readonly lastResort: boolean;
   /** When it ends: nobody may use it later. */
   readonly expires: Date;
@@ -324,12 +351,17 @@ export interface KeyPackageInfo {
 
 /** What a Welcome says before it is joined. Nothing of it is authenticated, but that its sender knew the key package. */
 export interface WelcomeInfo {
+  /** The group's id. */
   readonly groupId: Bytes;
+  /** The epoch that one joins in. */
   readonly epoch: bigint;
+  /** The group's cipher suite. */
   readonly suite: CipherSuite;
   /** The id of the identity that it is for. */
   readonly identity: Bytes;
+  /** The group context extensions. */
   readonly extensions: readonly Extension[];
+  /** The pre-shared keys that one must hold. */
   readonly psks: readonly PSK[];
   /** Whether it holds the ratchet tree; else {@link JoinOptions.ratchetTree} is needed. */
   readonly hasTree: boolean;
@@ -489,6 +521,7 @@ export type Proposal = ProposalBase &
 export interface ProposalBase {
   /** The ProposalRef (RFC 9420, Section 5.2). */
   readonly reference: Bytes;
+  /** Who proposes it. */
   readonly sender: Sender;
   /** The MLSMessage, where this client made it: send it again when it may not have left before a crash. */
   readonly message?: Bytes;
@@ -499,6 +532,7 @@ export type ReceivedEvent = ApplicationEvent | ProposalEvent | GroupUpdateEvent 
 
 /** What all events have. */
 export interface EventBase {
+  /** The group's id. */
   readonly groupId: Bytes;
   /** The epoch of the message; for group-update and removed the one that the commit begins. */
   readonly epoch: bigint;
@@ -510,7 +544,9 @@ export interface EventBase {
 
 /** Application data. It stays in the inbox until it is acknowledged. */
 export interface ApplicationEvent extends EventBase {
+  /** Tells it from the other events. */
   readonly type: "application";
+  /** What was sent, as bytes. */
   readonly content: Bytes;
   /** `content` read as UTF-8. */
   readonly text: string;
@@ -520,22 +556,27 @@ export interface ApplicationEvent extends EventBase {
 
 /** A proposal was received and waits for a commit. */
 export interface ProposalEvent extends EventBase {
+  /** Tells it from the other events. */
   readonly type: "proposal";
+  /** What is proposed. */
   readonly proposal: Proposal;
 }
 
 /** A commit was applied: the group is in a new epoch. */
 export interface GroupUpdateEvent extends EventBase, Update {
+  /** Tells it from the other events. */
   readonly type: "group-update";
 }
 
 /** A commit removed this client from the group. */
 export interface RemovedEvent extends EventBase, Update {
+  /** Tells it from the other events. */
   readonly type: "removed";
 }
 
 /** A message that this client sent came back. */
 export interface OwnEvent extends EventBase {
+  /** Tells it from the other events. */
   readonly type: "own";
 }
 
@@ -545,12 +586,15 @@ export interface Update {
   readonly own: boolean;
   /** Whether the committer joined by it (RFC 9420, Section 12.4.3.2). */
   readonly external: boolean;
+  /** Who made the commit. */
   readonly committer?: Member;
+  /** Those who are members now and were not. */
   readonly added: readonly Member[];
   /** As they were before. */
   readonly removed: readonly Member[];
   /** As they are now; the committer is not among them. */
   readonly updated: readonly Member[];
+  /** Whether the group context extensions are others now. */
   readonly extensionsChanged: boolean;
   /** How many pre-shared keys were mixed in. */
   readonly pskCount: number;
@@ -568,17 +612,27 @@ export type GroupStatus = "joining" | "active" | "read-only" | "removed";
 
 /** What a group is now. */
 export interface GroupState {
+  /** The group's id. */
   readonly groupId: Bytes;
+  /** What this client is in it. */
   readonly status: GroupStatus;
+  /** How many commits it has seen. */
   readonly epoch: bigint;
+  /** The group's cipher suite. */
   readonly suite: CipherSuite;
+  /** The index of the own leaf. */
   readonly ownLeaf: number;
+  /** How many members there are. */
   readonly memberCount: number;
   /** The same for all members of an epoch, and for nobody else: compare it to be sure (RFC 9420, Section 8.7). */
   readonly epochAuthenticator: Bytes;
+  /** The hash of the ratchet tree (RFC 9420, Section 7.8). */
   readonly treeHash: Bytes;
+  /** The group context extensions. */
   readonly extensions: readonly Extension[];
+  /** Whether a commit of one's own waits to be applied or cleared. */
   readonly hasPendingCommit: boolean;
+  /** How many proposals wait for a commit; while there are any, nothing is sent. */
   readonly pendingProposals: number;
   /** What the group continues as, once it is "read-only". */
   readonly reInit?: ReInit;
@@ -586,6 +640,7 @@ export interface GroupState {
 
 /** What the outside of a message shows to anyone. Nothing of it is authenticated. */
 export interface MessageHeader {
+  /** What kind of message it is (RFC 9420, Section 6). */
   readonly type: "public-message" | "private-message" | "welcome" | "group-info" | "key-package";
   /** For public and private messages and group infos. */
   readonly groupId?: Bytes;
