@@ -471,6 +471,7 @@ func infoValue(i mls.Info) any {
 		"ownLeaf": int(i.OwnLeaf), "memberCount": i.MemberCount, "epochAuthenticator": bytesValue(i.EpochAuthenticator),
 		"treeHash": bytesValue(i.TreeHash), "extensions": list(i.Extensions, extensionValue),
 		"hasPendingCommit": i.HasPendingCommit, "pendingProposals": i.PendingProposals, "reInit": optionalReInit(i.ReInit),
+		"rolledBack": i.RolledBack,
 	}.value()
 }
 

@@ -261,6 +261,7 @@ export interface InfoValue {
   extensions: ExtensionValue[];
   hasPendingCommit: boolean;
   pendingProposals: number;
+  rolledBack: boolean;
   reInit?: ReInitValue;
 }
 

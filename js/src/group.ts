@@ -248,8 +248,8 @@ export class Group extends Emitter {
    * up, in the store too, before the promise is fulfilled. `authenticatedData`
    * travels readable to all.
    *
-   * Rejects with PENDING_PROPOSALS, NOT_A_MEMBER, GROUP_READ_ONLY and
-   * GENERATIONS_SPENT (StateError).
+   * Rejects with PENDING_PROPOSALS, NOT_A_MEMBER, GROUP_READ_ONLY,
+   * GENERATIONS_SPENT and STATE_ROLLED_BACK (StateError).
    */
   send(content: string | Uint8Array, options: CallOptions & { authenticatedData?: Uint8Array } = {}): Promise<Bytes> {
     return this.#call("group.send", () => ({ ...options, content: decode.utf8(content) }));

@@ -153,16 +153,17 @@ export class MLS extends Emitter {
 
   /**
    * The key packages of an identity, those that end first in front: what
-   * {@link keyPackageCount} counts, and those that have ended and were not deleted.
+   * {@link keyPackageCount} counts, and those that have ended and are kept for a
+   * day more, for a Welcome that is on its way.
    */
   async keyPackages(identity: Identity | Uint8Array): Promise<KeyPackageInfo[]> {
     return (await this.#call("keyPackages", () => ({ identity: idOf(identity) }))).map(decode.keyPackage);
   }
 
   /**
-   * Forgets key packages, by their references, with their private keys: after
-   * they have ended, or once the delivery service has dropped them. A Welcome for
-   * one of them can no longer be joined.
+   * Forgets key packages, by their references, with their private keys: once the
+   * delivery service has dropped them, say. A Welcome for one of them can no
+   * longer be joined. Those that have ended go by themselves.
    */
   async deleteKeyPackages(keyPackages: readonly (KeyPackageInfo | Uint8Array)[]): Promise<void> {
     await this.#call("deleteKeyPackages", () => ({ references: keyPackages.map((k) => (k instanceof Uint8Array ? k : k.reference)) }));

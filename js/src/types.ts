@@ -634,6 +634,12 @@ export interface GroupState {
   readonly hasPendingCommit: boolean;
   /** How many proposals wait for a commit; while there are any, nothing is sent. */
   readonly pendingProposals: number;
+  /**
+   * Whether the state was found to be a restored backup, or a clone, of one that
+   * has sent more since: nothing is sent before a commit of {@link Group.update},
+   * or an external one with `resync`, was applied.
+   */
+  readonly rolledBack: boolean;
   /** What the group continues as, once it is "read-only". */
   readonly reInit?: ReInit;
 }
