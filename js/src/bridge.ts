@@ -425,12 +425,10 @@ export interface HostKeys {
   readonly algorithms: string[];
   /** The algorithms whose private keys the database can keep. */
   readonly kept: string[];
-  /** Where the keys live that it keeps. */
-  readonly storage: "non-extractable" | "wrapped";
   /** Whether keys that the database cannot keep are refused. */
   readonly requireNonExtractable: boolean;
-  /** Makes a key pair, leaves the private key with the store under a name, and returns the public key. */
-  generate(kind: KeyKind, algorithm: string, name: string): Promise<Bytes>;
+  /** Makes a key pair, leaves the private key with the store under a name, and tells how that keeps it. */
+  generate(kind: KeyKind, algorithm: string, name: string): Promise<{ publicKey: Bytes; storage: "non-extractable" | "wrapped" }>;
   /** Returns a private key that the store has. Code: KEY_NOT_FOUND. */
   key(name: string): Promise<CryptoKey>;
   /** Makes a key pair of a NIST curve that the store does not have: the scalar, then the uncompressed point. */

@@ -58,6 +58,7 @@ export async function identities(mls: MLS): Promise<void> {
   await mls.createIdentity({ type: "x509", certificates: new Uint8Array(1) });
 
   is<Same<Identity["suite"], 1 | 2 | 3 | 4 | 5 | 6 | 7>>();
+  is<Same<Identity["keyStorage"], "non-extractable" | "wrapped" | "sealed">>();
   if (alice.credential.type === "basic") is<Same<typeof alice.credential.identity, Uint8Array<ArrayBuffer>>>();
   else if (alice.credential.type === "other") is<Same<typeof alice.credential.credentialType, number>>();
 

@@ -113,8 +113,8 @@ func TestStorage(t *testing.T) {
 					Reference() []byte
 					Public() []byte
 				}{key, hpke} {
-					if n := 1 + 2 + 16 + len(k.Public()); len(k.Reference()) != n || !bytes.HasSuffix(k.Reference(), k.Public()) {
-						t.Errorf("%v: a reference of %d bytes, want %d: kind, suite, name and public key", id, len(k.Reference()), n)
+					if n := 1 + 1 + 2 + 16 + len(k.Public()); len(k.Reference()) != n || !bytes.HasSuffix(k.Reference(), k.Public()) {
+						t.Errorf("%v: a reference of %d bytes, want %d: kind, storage, suite, name and public key", id, len(k.Reference()), n)
 					}
 					stored, err := hostkeystest.Await(t.Context(), object.Get("store"), "key", k.Name())
 					if err != nil || stored.Get("type").String() != "private" || stored.Get("extractable").Bool() != (want == suite.KeyWrapped) {
@@ -216,7 +216,7 @@ func TestX25519Encodings(t *testing.T) {
 	}
 	private := theirs.Reference()
 	// The host's key is to be one that Go has too.
-	reference := append(bytes.Clone(hpke.Reference()[:19]), theirs.Public()...)
+	reference := append(bytes.Clone(hpke.Reference()[:20]), theirs.Public()...)
 	_, err = hostkeystest.Await(t.Context(), evaluate(`return { async give() {
 		const jwk = { kty: "OKP", crv: "X25519", d: a.d, x: a.x };
 		b.store.adopt(a.name, await crypto.subtle.importKey("jwk", jwk, { name: "X25519" }, false, ["deriveBits"]));

@@ -20,6 +20,7 @@ type key struct {
 	public []byte
 	name   string // "": the scalar is the key
 	scalar []byte
+	stored storage // of a key with a name
 
 	mu     sync.Mutex
 	handle js.Value // a CryptoKey, or undefined
@@ -29,9 +30,15 @@ type key struct {
 const nameSize = 32
 
 // referenceHead is what stands before the public key in the reference of a key
-// that the host keeps: kind, cipher suite, name. The references of scalars begin
-// with no head; they are of other lengths.
-const referenceHead = 1 + 2 + nameSize/2
+// that the host keeps: kind, storage, cipher suite, name. The references of
+// scalars begin with no head; they are of other lengths.
+const referenceHead = 1 + 1 + 2 + nameSize/2
+
+// storage is how the host keeps a key. It stands in references, and must not change.
+type storage byte
+
+// storages are the values of suite.KeyStorage for keys that the host keeps.
+var storages = [...]suite.KeyStorage{1: suite.KeyNonExtractable, 2: suite.KeyWrapped}
 
 // generate has the host make a key pair whose private key stays there.
 func (a *algorithm) generate(ctx context.Context) (*key, error) {
@@ -40,11 +47,12 @@ func (a *algorithm) generate(ctx context.Context) (*key, error) {
 	if err != nil {
 		return nil, err
 	}
-	public := fromHost(v)
-	if len(public) != a.publicSize || a.curve != nil && !a.curve.Valid(public) {
-		return nil, mlserr.New(mlserr.Internal, "generate: a public key of a wrong form")
+	public := fromHost(v.Get("publicKey"))
+	stored := slices.Index(storages[:], suite.KeyStorage(v.Get("storage").String()))
+	if len(public) != a.publicSize || a.curve != nil && !a.curve.Valid(public) || stored <= 0 {
+		return nil, mlserr.New(mlserr.Internal, "generate: a key of a wrong form")
 	}
-	return &key{of: a, public: public, name: name}, nil
+	return &key{of: a, public: public, name: name, stored: storage(stored)}, nil
 }
 
 // generateBytes has the host make a key pair of a NIST curve and give it away.
@@ -65,12 +73,12 @@ func (a *algorithm) generateBytes(ctx context.Context) (*key, error) {
 // open reads a reference; nil for one that is not the host's. Code: KEY_NOT_FOUND.
 func (a *algorithm) open(reference []byte) (*key, error) {
 	if len(reference) == referenceHead+a.publicSize && reference[0] == byte(a.kind) {
-		id := suite.ID(reference[1])<<8 | suite.ID(reference[2])
+		stored, id := storage(reference[1]), suite.ID(reference[2])<<8|suite.ID(reference[3])
 		public := bytes.Clone(reference[referenceHead:])
-		if id != a.suite || a.curve != nil && !a.curve.Valid(public) {
+		if stored == 0 || int(stored) >= len(storages) || id != a.suite || a.curve != nil && !a.curve.Valid(public) {
 			return nil, mlserr.New(mlserr.KeyNotFound, "the reference of another key")
 		}
-		return &key{of: a, public: public, name: hexadecimal(reference[3:referenceHead])}, nil
+		return &key{of: a, public: public, name: hexadecimal(reference[4:referenceHead]), stored: stored}, nil
 	}
 	if a.curve == nil {
 		return nil, nil
@@ -99,7 +107,7 @@ func (k *key) Reference() []byte {
 		return slices.Concat(k.scalar, k.public)
 	}
 	reference := make([]byte, 0, referenceHead+len(k.public))
-	reference = append(reference, byte(k.of.kind), byte(k.of.suite>>8), byte(k.of.suite))
+	reference = append(reference, byte(k.of.kind), byte(k.stored), byte(k.of.suite>>8), byte(k.of.suite))
 	for i := 0; i < nameSize; i += 2 {
 		reference = append(reference, digit(k.name[i])<<4|digit(k.name[i+1]))
 	}
@@ -114,7 +122,7 @@ func (k *key) Storage() suite.KeyStorage {
 	if k.name == "" {
 		return suite.KeySealed
 	}
-	return suite.KeyStorage(k.of.keys.object.Get("storage").String())
+	return storages[k.stored]
 }
 
 // use returns the CryptoKey. Code: KEY_NOT_FOUND.

@@ -62,15 +62,13 @@ export async function openKeys(store: HostStore, requireNonExtractable: boolean)
     algorithms: found.algorithms,
     kept: await kept(found, store),
     requireNonExtractable,
-    get storage() {
-      return store.wrapsKeys ? "wrapped" : "non-extractable";
-    },
     async generate(kind, algorithm, name) {
-      // The private key leaves the store in no other way than wrapped, and then
-      // only: what store.key gives back can never be exported.
-      const pair = await generatePair(kind, algorithm, store.wrapsKeys);
+      // A key that is to be wrapped must be extractable until it is; what the
+      // store gives back never is.
+      const wrapped = store.wrapsKeys;
+      const pair = await generatePair(kind, algorithm, wrapped);
       store.adopt(name, pair.privateKey);
-      return exportPublic(pair);
+      return { publicKey: await exportPublic(pair), storage: wrapped ? "wrapped" : "non-extractable" };
     },
     async key(name) {
       const key = await store.key(name);

@@ -7,9 +7,9 @@ import { artifacts } from "./paths.mjs";
 
 const patience = 20_000;
 
-/** The browser's program: CHROMIUM, a path or a name, or the first of its usual names. */
-function chromium() {
-  const names = process.env.CHROMIUM ? [process.env.CHROMIUM] : ["chromium", "chromium-browser", "google-chrome"];
+/** A browser's program: the one that the environment gives, a path or a name, or the first of its usual names. */
+function program(given, usual) {
+  const names = given ? [given] : usual;
   const folders = ["", ...(process.env.PATH ?? "").split(delimiter)];
   for (const name of names) {
     const path = folders.map((folder) => join(folder, name)).find((file) => file.includes("/") && existsSync(file));
@@ -21,7 +21,7 @@ function chromium() {
 /** Starts a browser; `more` are options of puppeteer. */
 export async function launch(more = {}) {
   return puppeteer.launch({
-    executablePath: chromium(),
+    executablePath: program(process.env.CHROMIUM, ["chromium", "chromium-browser", "google-chrome"]),
     headless: true,
     args: [
       "--no-sandbox",
@@ -31,6 +31,17 @@ export async function launch(more = {}) {
       "--disable-sync",
       "--disable-dev-shm-usage",
     ],
+    defaultViewport: { width: 1280, height: 800 },
+    ...more,
+  });
+}
+
+/** Starts Firefox; `more` are options of puppeteer. */
+export async function launchFirefox(more = {}) {
+  return puppeteer.launch({
+    browser: "firefox",
+    executablePath: program(process.env.FIREFOX, ["firefox-esr", "firefox"]),
+    headless: true,
     defaultViewport: { width: 1280, height: 800 },
     ...more,
   });

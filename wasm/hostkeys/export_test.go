@@ -1,0 +1,19 @@
+//go:build js && wasm
+
+package hostkeys
+
+import (
+	"context"
+
+	"webmls/mls/suite"
+)
+
+// VerifyOnHost is Verify without a choice.
+func (k *Keys) VerifyOnHost(ctx context.Context, id suite.ID, list []suite.Verification) (int, error) {
+	return k.signature[id].verify(ctx, list)
+}
+
+// EncapsulateOnHost is Encapsulate without a choice.
+func (k *Keys) EncapsulateOnHost(ctx context.Context, id suite.ID, publicKeys [][]byte) ([]suite.Encapsulation, error) {
+	return k.group[id].encapsulate(ctx, publicKeys)
+}
