@@ -52,18 +52,22 @@ var notInProtocol = []string{
 const forTests = "mls/suite/suitetest"
 
 // notInWasm lists what no package may import that the wasm binary is built of.
-// math/big, fmt and encoding/asn1 are not in it: circl's Ed448 brings the first two,
-// crypto/rand and cryptobyte import the first and the last for functions that
-// nobody calls, which the linker leaves out.
+// math/big, fmt and reflect are not in it: crypto/rand imports the first, and that the
+// others, for functions that nobody calls, which the linker leaves out. To import
+// encoding/asn1 is enough to link math/big and reflect, to import encoding/hex for fmt.
 var notInWasm = []string{
-	"net", "net/", "encoding/json", "encoding/xml", "encoding/gob", "crypto/tls", "crypto/x509", "crypto/ecdsa",
-	"crypto/elliptic", "text/", "html/", "log", "log/", "testing", "testing/",
+	"net", "net/", "encoding/json", "encoding/xml", "encoding/gob", "encoding/asn1", "encoding/hex", "crypto/tls", "crypto/x509",
+	"crypto/ecdsa", "crypto/elliptic", "crypto/ecdh", "text/", "html/", "log", "log/", "testing", "testing/",
+	"golang.org/x/crypto/cryptobyte", "github.com/cloudflare/",
 }
 
 // notLinked lists how the names of functions begin that the wasm binary may
-// not hold even where a package that has them is imported: the parts of
-// encoding/asn1 that rest on reflect.
-var notLinked = []string{"encoding/asn1.Marshal", "encoding/asn1.Unmarshal", "encoding/asn1.parse"}
+// not hold even where a package that has them is imported. Of reflect the runtime has
+// a function under that package's name; of strconv numbers in decimal are allowed.
+var notLinked = []string{
+	"fmt.", "math/big.", "reflect.Value", "reflect.(", "reflect.TypeOf", "internal/fmtsort.", "unicode.Is", "unicode.In", "path.",
+	"strconv.Quote", "strconv.append", "strconv.(*NumError)", "strconv.Parse", "math/rand.", "encoding/binary.Read", "encoding/binary.Write",
+}
 
 // topLevel is everything that git keeps in the root of the repository.
 var topLevel = []string{

@@ -3,49 +3,57 @@ package modern
 import (
 	"crypto/ed25519"
 
-	"github.com/cloudflare/circl/dh/x25519"
-
 	"webmls/mls/suite"
 	"webmls/mls/suite/softkeys/internal/keyring"
 )
+
+const x25519Size = 32
 
 // x25519Group is X25519 (RFC 7748, Section 5). An exchange whose result is
 // zero fails (S19; RFC 9180, Section 7.1.4).
 func x25519Group() keyring.Group {
 	open := func(private []byte) (keyring.DHKey, error) {
-		if len(private) != x25519.Size {
+		if len(private) != x25519Size {
 			return keyring.DHKey{}, errLength
 		}
-		secret := x25519.Key(private)
-		var public x25519.Key
-		x25519.KeyGen(&public, &secret)
+		secret := [x25519Size]byte(private)
+		public := x25519PublicKey(&secret)
 		return keyring.DHKey{
 			Private: secret[:],
 			Public:  public[:],
 			Exchange: func(peer []byte) ([]byte, error) {
-				if len(peer) != x25519.Size {
+				if len(peer) != x25519Size {
 					return nil, errLength
 				}
-				point := x25519.Key(peer)
-				var shared x25519.Key
-				if !x25519.Shared(&shared, &secret, &point) {
-					return nil, errLowOrder
-				}
-				return shared[:], nil
+				shared := x25519Shared(&secret, (*[x25519Size]byte)(peer))
+				return refuseZero(shared[:])
 			},
 		}, nil
 	}
 	return keyring.Group{
 		Generate: func() (keyring.DHKey, error) {
-			private := suite.Random(x25519.Size)
+			private := suite.Random(x25519Size)
 			defer clear(private)
 			return open(private)
 		},
 		Open: open,
 		Valid: func(public []byte) bool {
-			return len(public) == x25519.Size && !lowOrderX25519(public)
+			return len(public) == x25519Size && !lowOrderX25519(public)
 		},
 	}
+}
+
+// refuseZero returns a shared secret, or an error where all of it is zero; the time
+// does not tell where it is not.
+func refuseZero(shared []byte) ([]byte, error) {
+	var any byte
+	for _, b := range shared {
+		any |= b
+	}
+	if any == 0 {
+		return nil, errLowOrder
+	}
+	return shared, nil
 }
 
 // lowOrderX25519 reports whether every exchange with the public key gives

@@ -1,48 +1,43 @@
 package modern
 
 import (
-	"github.com/cloudflare/circl/dh/x448"
-	"github.com/cloudflare/circl/sign/ed448"
-
 	"webmls/mls/suite"
+	"webmls/mls/suite/softkeys/internal/curve448"
 	"webmls/mls/suite/softkeys/internal/keyring"
 )
+
+const x448Size = curve448.X448Size
 
 // x448Group is X448 (RFC 7748, Section 5). An exchange whose result is
 // zero fails (S19).
 func x448Group() keyring.Group {
 	open := func(private []byte) (keyring.DHKey, error) {
-		if len(private) != x448.Size {
+		if len(private) != x448Size {
 			return keyring.DHKey{}, errLength
 		}
-		secret := x448.Key(private)
-		var public x448.Key
-		x448.KeyGen(&public, &secret)
+		secret := [x448Size]byte(private)
+		public := x448PublicKey(&secret)
 		return keyring.DHKey{
 			Private: secret[:],
 			Public:  public[:],
 			Exchange: func(peer []byte) ([]byte, error) {
-				if len(peer) != x448.Size {
+				if len(peer) != x448Size {
 					return nil, errLength
 				}
-				point := x448.Key(peer)
-				var shared x448.Key
-				if !x448.Shared(&shared, &secret, &point) {
-					return nil, errLowOrder
-				}
-				return shared[:], nil
+				shared := x448Shared(&secret, (*[x448Size]byte)(peer))
+				return refuseZero(shared[:])
 			},
 		}, nil
 	}
 	return keyring.Group{
 		Generate: func() (keyring.DHKey, error) {
-			private := suite.Random(x448.Size)
+			private := suite.Random(x448Size)
 			defer clear(private)
 			return open(private)
 		},
 		Open: open,
 		Valid: func(public []byte) bool {
-			return len(public) == x448.Size && !lowOrderX448(public)
+			return len(public) == x448Size && !lowOrderX448(public)
 		},
 	}
 }
@@ -74,28 +69,32 @@ const (
 		"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
 )
 
-// ed448Scheme is Ed448 (RFC 8032, Section 5.2) with an empty context.
+// ed448Scheme is Ed448 (RFC 8032, Section 5.2) with an empty context, verified
+// without cofactor.
 func ed448Scheme() keyring.Scheme {
 	open := func(private []byte) (keyring.SigningKey, error) {
-		if len(private) != ed448.SeedSize {
+		if len(private) != curve448.SeedSize {
 			return keyring.SigningKey{}, errLength
 		}
-		key := ed448.NewKeyFromSeed(private)
+		seed := [curve448.SeedSize]byte(private)
+		key := curve448.NewSigningKey(&seed)
+		public := key.Public()
 		return keyring.SigningKey{
-			Private: key.Seed(),
-			Public:  key.Public().(ed448.PublicKey),
-			Sign:    func(message []byte) ([]byte, error) { return ed448.Sign(key, message, ""), nil },
+			Private: seed[:],
+			Public:  public[:],
+			Sign: func(message []byte) ([]byte, error) {
+				signature := key.Sign(message)
+				return signature[:], nil
+			},
 		}, nil
 	}
 	return keyring.Scheme{
 		Generate: func() (keyring.SigningKey, error) {
-			seed := suite.Random(ed448.SeedSize)
+			seed := suite.Random(curve448.SeedSize)
 			defer clear(seed)
 			return open(seed)
 		},
-		Open: open,
-		Verify: func(public, message, signature []byte) bool {
-			return ed448.Verify(public, message, signature, "")
-		},
+		Open:   open,
+		Verify: curve448.Verify,
 	}
 }
