@@ -174,11 +174,24 @@ func (in *args) optionalDecimal(name string) uint64 {
 	if _, ok := in.property(name); !ok {
 		return 0
 	}
-	n, err := strconv.ParseUint(in.text(name), 10, 64)
-	if err != nil {
+	n, ok := decimal(in.text(name))
+	if !ok {
 		in.fail(name, "an integer of 64 bits, in decimal")
 	}
 	return n
+}
+
+// decimal reads an integer of 64 bits. (strconv.ParseUint links the quoting of
+// strings, for its errors.)
+func decimal(s string) (n uint64, ok bool) {
+	for i := range len(s) {
+		digit := uint64(s[i]) - '0'
+		if digit > 9 || n > (1<<64-1-digit)/10 {
+			return 0, false
+		}
+		n = 10*n + digit
+	}
+	return n, s != ""
 }
 
 // The functions below read an object of an interface of js/src/bridge.ts, or an

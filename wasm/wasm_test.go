@@ -296,3 +296,17 @@ func TestStore(t *testing.T) {
 		}
 	}
 }
+
+// TestDecimal: an integer of 64 bits is read exactly, and nothing else is.
+func TestDecimal(t *testing.T) {
+	for s, want := range map[string]uint64{"0": 0, "007": 7, "18446744073709551615": 1<<64 - 1} {
+		if n, ok := decimal(s); !ok || n != want {
+			t.Errorf("%q: %d %v", s, n, ok)
+		}
+	}
+	for _, s := range []string{"", "-1", "+1", "1_0", "1.0", "1e3", "a", " 1", "18446744073709551616", "99999999999999999999"} {
+		if n, ok := decimal(s); ok {
+			t.Errorf("%q is read as %d", s, n)
+		}
+	}
+}
