@@ -7,9 +7,10 @@ import (
 	"syscall/js"
 
 	"webmls/mls"
+	"webmls/mls/mlserr"
 )
 
-// hostStore is mls.Store over the interface HostStore of js/src/host/store.ts.
+// hostStore is mls.Store and mls.Locker over the interface HostStore of js/src/host/store.ts.
 // Scopes cross in hexadecimal, because they may hold any bytes; revisions as
 // numbers, which are exact up to 2^53.
 type hostStore struct{ object js.Value }
@@ -46,6 +47,68 @@ func (s hostStore) Commit(ctx context.Context, b mls.Batch) error {
 	}
 	_, err := await(context.WithoutCancel(ctx), s.object, "commit", changes, textsValue(b.KeysKept), textsValue(b.KeysDropped))
 	return err
+}
+
+// Lock implements mls.Locker. Codes: CANCELLED and those of the host.
+func (s hostStore) Lock(ctx context.Context, scope mls.Scope) (unlock func(), err error) {
+	type grant struct {
+		release js.Value
+		err     error
+	}
+	granted := make(chan grant, 1)
+	go func() {
+		release, err := await(context.WithoutCancel(ctx), s.object, "lock", scopeValue(scope))
+		granted <- grant{release, err}
+	}()
+	release := func(g grant) { try(func() { g.release.Invoke() }) }
+	select {
+	case g := <-granted:
+		return func() { release(g) }, g.err
+	case <-ctx.Done():
+		// The lock will be granted all the same, to nobody.
+		go func() {
+			if g := <-granted; g.err == nil {
+				release(g)
+			}
+		}()
+		return nil, mlserr.Wrap(mlserr.Cancelled, "lock", ctx.Err())
+	}
+}
+
+// Revision implements mls.Locker. Codes: those of the host.
+func (s hostStore) Revision(ctx context.Context, scope mls.Scope) (mls.Rev, error) {
+	v, err := await(ctx, s.object, "revision", scopeValue(scope))
+	if err != nil {
+		return 0, err
+	}
+	return mls.Rev(v.Float()), nil
+}
+
+// changed is called by the host when another instance has written a scope:
+// changed(client, scope, revision). It may have to wait, which a callback must not.
+func changed(_ js.Value, params []js.Value) any {
+	number, scope, rev := params[0].Int(), scopeOf(params[1].String()), mls.Rev(params[2].Float())
+	go func() {
+		if c, err := find(number); err == nil {
+			c.Changed(scope, rev)
+		}
+	}()
+	return nil
+}
+
+// scopeOf is the reverse of scopeValue, for what that made.
+func scopeOf(value string) mls.Scope {
+	digit := func(c byte) byte {
+		if c >= 'a' {
+			return c - 'a' + 10
+		}
+		return c - '0'
+	}
+	out := make([]byte, len(value)/2)
+	for i := range out {
+		out[i] = digit(value[2*i])<<4 | digit(value[2*i+1])
+	}
+	return mls.Scope(out)
 }
 
 // scopeValue is encoding/hex, which links package fmt.

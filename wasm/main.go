@@ -34,6 +34,7 @@ func main() {
 	host.Call("ready", map[string]any{
 		"call":     js.FuncOf(enter),
 		"cancel":   js.FuncOf(cancel),
+		"changed":  js.FuncOf(changed),
 		"describe": js.FuncOf(describe),
 		"settle":   js.FuncOf(settle),
 		"stop": js.FuncOf(func(js.Value, []js.Value) any {

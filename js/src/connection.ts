@@ -4,13 +4,31 @@
  */
 import type { Args, CallMethod, Control, HostAuthenticator, Result, Settings } from "./bridge.js";
 import { errorOf, errorValue, failure, type ErrorValue, type MLSError } from "./errors.js";
+import type { TabEvent } from "./host/channel.js";
+import type { Secret } from "./host/unlock.js";
 import { Runtime } from "./runtime.js";
 import { besidePage, type Thread } from "./thread.js";
+
+/** A database, and what opens its lock. */
+export interface Place {
+  database: string;
+  secret: Secret | undefined;
+  /** Whether it was open before: then it is not made when it is missing. */
+  existing: boolean;
+}
+
+/** What a client's page answers, and is told. */
+export interface HostClient extends HostAuthenticator {
+  /** Hears of what did not happen here: in another tab, or to the database. */
+  happened(event: TabEvent): void;
+}
 
 /** A way to a running program. */
 export interface Connection {
   /** Opens a client of a database and returns its number. */
-  open(database: string, settings: Settings, authenticator: HostAuthenticator): Promise<number>;
+  open(place: Place, settings: Settings, client: HostClient): Promise<number>;
+  /** Gives the database of a client another lock, or none; see DatabaseStore.setLock. */
+  setLock(client: number, secret: Secret | undefined, current: Secret | undefined): Promise<void>;
   call<M extends CallMethod>(method: M, args: Args<M>, control: Control): Promise<Result<M>>;
   /** Closes a client. */
   close(client: number): Promise<void>;
@@ -25,7 +43,8 @@ export interface Connection {
 /** From the page to the worker. */
 export type Request =
   | { kind: "start"; id: number; wasm: string | undefined }
-  | { kind: "open"; id: number; database: string; settings: Settings; authenticator: number }
+  | { kind: "open"; id: number; place: Place; settings: Settings; host: number }
+  | { kind: "lock"; id: number; client: number; secret: Secret | undefined; current: Secret | undefined }
   | { kind: "call"; id: number; method: CallMethod; args: object; controlled: boolean }
   | { kind: "cancel"; id: number }
   | { kind: "close"; id: number; client: number }
@@ -35,7 +54,8 @@ export type Request =
 export type Response =
   | ({ kind: "result"; id: number } & Outcome)
   | { kind: "progress"; id: number; done: number; total: number }
-  | { kind: "ask"; id: number; authenticator: number; method: keyof HostAuthenticator; params: unknown[] }
+  | { kind: "ask"; id: number; host: number; method: keyof HostAuthenticator; params: unknown[] }
+  | { kind: "tell"; host: number; event: TabEvent }
   | { kind: "died"; error: ErrorValue };
 
 type Outcome = { value: unknown; error?: undefined } | { error: ErrorValue };
@@ -49,8 +69,8 @@ interface Waiting {
 export class WorkerConnection implements Connection {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #authenticators = new Map<number, HostAuthenticator>();
-  readonly #clients = new Map<number, number>(); // the authenticator of each client
+  readonly #hosts = new Map<number, HostClient>();
+  readonly #clients = new Map<number, number>(); // the host of each client
   readonly #watching = new AbortController();
   readonly #progress = new Map<number, NonNullable<Control["progress"]>>(); // of each call that wants to be told
   #next = 0;
@@ -97,17 +117,21 @@ export class WorkerConnection implements Connection {
     navigator.locks.request(lock, { signal }, () => this.#die("the worker was ended")).catch(() => {}); // stopped
   }
 
-  async open(database: string, settings: Settings, authenticator: HostAuthenticator): Promise<number> {
+  async open(place: Place, settings: Settings, host: HostClient): Promise<number> {
     const id = this.#id();
-    this.#authenticators.set(id, authenticator);
+    this.#hosts.set(id, host);
     try {
-      const client = (await this.#request({ kind: "open", id, database, settings, authenticator: id })) as number;
+      const client = (await this.#request({ kind: "open", id, place, settings, host: id })) as number;
       this.#clients.set(client, id);
       return client;
     } catch (error) {
-      this.#authenticators.delete(id);
+      this.#hosts.delete(id);
       throw error;
     }
+  }
+
+  async setLock(client: number, secret: Secret | undefined, current: Secret | undefined): Promise<void> {
+    await this.#request({ kind: "lock", id: this.#id(), client, secret, current });
   }
 
   async call<M extends CallMethod>(method: M, args: Args<M>, { signal, progress }: Control): Promise<Result<M>> {
@@ -130,7 +154,7 @@ export class WorkerConnection implements Connection {
     try {
       await this.#request({ kind: "close", id: this.#id(), client });
     } finally {
-      this.#authenticators.delete(this.#clients.get(client) ?? -1);
+      this.#hosts.delete(this.#clients.get(client) ?? -1);
       this.#clients.delete(client);
     }
   }
@@ -173,17 +197,20 @@ export class WorkerConnection implements Connection {
         this.#progress.get(response.id)?.(response.done, response.total);
         return;
       case "ask":
-        void this.#answer(response.id, response.authenticator, response.method, response.params);
+        void this.#answer(response.id, response.host, response.method, response.params);
+        return;
+      case "tell":
+        this.#hosts.get(response.host)?.happened(response.event);
         return;
       case "died":
         this.#die(response.error.detail);
     }
   }
 
-  async #answer(id: number, authenticator: number, method: keyof HostAuthenticator, params: unknown[]): Promise<void> {
+  async #answer(id: number, host: number, method: keyof HostAuthenticator, params: unknown[]): Promise<void> {
     let answer: Request;
     try {
-      const found = this.#authenticators.get(authenticator);
+      const found = this.#hosts.get(host);
       if (!found) throw failure("CLOSED", "");
       const ask = found[method] as (...params: unknown[]) => Promise<unknown>;
       answer = { kind: "answer", id, value: await ask.apply(found, params) };
@@ -200,7 +227,7 @@ export class WorkerConnection implements Connection {
     this.#watching.abort();
     for (const waiting of this.#waiting.values()) waiting.reject(this.#death);
     this.#waiting.clear();
-    this.#authenticators.clear();
+    this.#hosts.clear();
     this.onDeath?.();
   }
 }
@@ -229,8 +256,12 @@ export class LocalConnection implements Connection {
     return new LocalConnection(await Runtime.start(wasm));
   }
 
-  open(database: string, settings: Settings, authenticator: HostAuthenticator): Promise<number> {
-    return this.#runtime.open(database, settings, authenticator);
+  open(place: Place, settings: Settings, host: HostClient): Promise<number> {
+    return this.#runtime.open(place, settings, host);
+  }
+
+  setLock(client: number, secret: Secret | undefined, current: Secret | undefined): Promise<void> {
+    return this.#runtime.setLock(client, secret, current);
   }
 
   call<M extends CallMethod>(method: M, args: Args<M>, control: Control): Promise<Result<M>> {

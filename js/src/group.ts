@@ -7,6 +7,7 @@ import type {
   BranchOptions,
   CallOptions,
   CipherSuite,
+  ClosedEvent,
   CommitContents,
   CommitOptions,
   CommitResult,
@@ -31,6 +32,8 @@ export interface GroupClient {
   group(state: GroupState): Group;
   /** Tells the listeners of the client. */
   emit<K extends keyof EventMap>(type: K, event: EventMap[K], group: Group): void;
+  /** Forgets the object of a group that was deleted. */
+  forget(group: Group): void;
 }
 
 /**
@@ -158,7 +161,7 @@ export class Group extends Emitter {
 
   /** Makes the pending commit the group's state: the delivery service has accepted it. Rejects with NO_PENDING_COMMIT (StateError). */
   async applyPendingCommit(): Promise<GroupUpdateEvent> {
-    return this.#happened(decode.event(await this.#call("group.applyPendingCommit"))) as GroupUpdateEvent;
+    return this.happened(decode.event(await this.#call("group.applyPendingCommit"))) as GroupUpdateEvent;
   }
 
   /** Drops the pending commit: the delivery service has refused it. Rejects with NO_PENDING_COMMIT (StateError). */
@@ -265,7 +268,7 @@ export class Group extends Emitter {
    * and ALREADY_PROCESSED (ignore it), PROPOSAL_UNKNOWN (a proposal is missing).
    */
   async receive(message: Uint8Array, options: CallOptions = {}): Promise<ReceivedEvent> {
-    return this.#happened(decode.event(await this.#call("group.receive", () => ({ ...options, message }))));
+    return this.happened(decode.event(await this.#call("group.receive", () => ({ ...options, message }))));
   }
 
   /** The application data that was received and not yet acknowledged, oldest first. */
@@ -302,14 +305,21 @@ export class Group extends Emitter {
   /** Forgets the group, with its secrets and its inbox. It tells the other members nothing. */
   async delete(): Promise<void> {
     await this.#call("group.delete");
+    this.closed({ type: "closed", groupId: this.id });
+  }
+
+  /** Tells the listeners that the group is no more. @internal */
+  closed(event: ClosedEvent): void {
+    this.#client.forget(this);
+    this.#tell("closed", event);
   }
 
   #call<M extends keyof GroupMethods>(method: M, args?: () => Parameters<GroupMethods[M]>[0] & CallOptions): Promise<Result<M>> {
     return this.#client.call(method, () => ({ ...args?.(), group: this.id }));
   }
 
-  /** Keeps the epoch, and tells the listeners, of the group and then of the client. */
-  #happened(event: ReceivedEvent): ReceivedEvent {
+  /** Keeps the epoch, and tells the listeners, of the group and then of the client. @internal */
+  happened(event: ReceivedEvent): ReceivedEvent {
     switch (event.type) {
       case "application":
         this.#tell("message", event);
@@ -319,7 +329,7 @@ export class Group extends Emitter {
         break;
       case "group-update":
       case "removed":
-        this.#epoch = event.epoch;
+        if (event.epoch > this.#epoch) this.#epoch = event.epoch;
         if (event.type === "removed") this.#tell("removed", event);
         else this.#tell("group-update", event);
     }

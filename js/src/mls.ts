@@ -1,11 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Clients. */
 import type { Args, Bytes, CallMethod, Control, CredentialValue, HostAuthenticator, Result, Settings } from "./bridge.js";
-import { acquire, type Connection } from "./connection.js";
+import { acquire, type Connection, type HostClient } from "./connection.js";
 import { defaultThread } from "./thread.js";
 import * as decode from "./decode.js";
 import { asMLSError, describe, failure, MLSError, RejectedError } from "./errors.js";
 import { Emitter } from "./events.js";
+import type { TabEvent } from "./host/channel.js";
+import type { Secret } from "./host/unlock.js";
+import { newSecret, secretFor } from "./passkey.js";
 import { given, Group, idOf, proposed, type GroupClient } from "./group.js";
 import { entryOf, type LogEntry, type Replayable } from "./log.js";
 import type {
@@ -22,6 +25,7 @@ import type {
   JoinOptions,
   KeyPackageInfo,
   KeyPackageOptions,
+  Lock,
   MessageHeader,
   OpenOptions,
   WelcomeInfo,
@@ -51,13 +55,17 @@ interface Session {
  */
 export class MLS extends Emitter {
   readonly #options: OpenOptions;
-  readonly #authenticator: HostAuthenticator;
+  readonly #host: HostClient;
   readonly #groups = new Map<string, Group>();
   readonly #groupClient: GroupClient;
   /** What makes the credentials of the identities that are being made. */
   readonly #issuers = new Map<number, { suite: CipherSuite; issue: IssueCredential }>();
   #issues = 0;
   #recordedCalls = 0;
+  /** What opens the lock, from the first opening on, so that the user is asked once. */
+  #secret: Secret | undefined;
+  /** Whether the database was opened. */
+  #opened = false;
   #session: Session | undefined;
   #opening: Promise<Session> | undefined;
   #closing: Promise<void> | undefined;
@@ -65,10 +73,15 @@ export class MLS extends Emitter {
   private constructor(options: OpenOptions) {
     super();
     this.#options = { ...options };
-    this.#authenticator = { ...authenticator(options), issue: (issue, publicKey) => this.#issue(issue, publicKey) };
+    this.#host = {
+      ...authenticator(options),
+      issue: (issue, publicKey) => this.#issue(issue, publicKey),
+      happened: (event) => void this.#happened(event),
+    };
     this.#groupClient = {
       call: (method, args) => this.#call(method, args as () => never),
       group: (state) => this.#group(state),
+      forget: (group) => void this.#groups.delete(String(group.id)),
       emit: (type, event, group) => this.emit(type, event, group),
     };
   }
@@ -78,8 +91,10 @@ export class MLS extends Emitter {
    *
    * Rejects with StorageError: STORE_UNAVAILABLE (no IndexedDB, as in some
    * private windows), STORE_BLOCKED, STORE_QUOTA, STATE_VERSION (made by a newer
-   * version), STATE_CORRUPT; and with InternalError INSTANCE_FAILED when the
-   * worker or the WebAssembly binary cannot be loaded.
+   * version), STATE_CORRUPT, STATE_TAMPERED; with StateError: DATABASE_LOCKED,
+   * UNLOCK_FAILED (what `lock` says does not open it, or it has no lock); and with
+   * InternalError INSTANCE_FAILED when the worker or the WebAssembly binary cannot
+   * be loaded.
    */
   static async open(options: OpenOptions): Promise<MLS> {
     if (typeof options?.database !== "string") throw failure("INVALID_ARGUMENT", "database: want a string", "open");
@@ -280,6 +295,47 @@ export class MLS extends Emitter {
   }
 
   /**
+   * Locks the database with a passphrase or a passkey, with another one, or, with
+   * `null`, with none. Where there is a lock, `current` must open it.
+   *
+   * A database that had no lock is sealed again with fresh keys, since the files
+   * of the profile hold the old ones; its other clients, in other tabs, fail with
+   * DATABASE_LOCKED until they are opened again. Private keys that were made
+   * before that stay as they are: non-extractable CryptoKeys, which no script can
+   * read, but who has the files can. Changing or taking off a lock disturbs no one.
+   * To forget the passphrase or to lose the passkey is to lose the database.
+   *
+   * Rejects with DATABASE_LOCKED and UNLOCK_FAILED (StateError) when `current` is
+   * missing or wrong, or the user declines; LOCK_UNSUPPORTED (UnsupportedError)
+   * when the browser or the authenticator lacks what a passkey needs.
+   */
+  async setLock(lock: Lock | null, current?: Lock): Promise<void> {
+    if (this.#closing) throw failure("CLOSED", "", "setLock");
+    const { database } = this.#options;
+    const present = current && (await secretFor(database, current));
+    const secret = lock ? await newSecret(database, lock) : undefined;
+    const { connection, client } = this.#ready() ?? (await this.#open());
+    await connection.setLock(client, secret, present);
+    this.#secret = secret;
+    if (lock) this.#options.lock = lock;
+    else delete this.#options.lock;
+  }
+
+  /**
+   * Asks the browser to keep this origin's storage when space is short, and says
+   * whether it does. Without that it may evict all of it. Some browsers ask the user.
+   */
+  static async requestPersistence(): Promise<boolean> {
+    return (await globalThis.navigator?.storage?.persist?.()) ?? false;
+  }
+
+  /** How much this origin stores, and how much it may, in bytes, as far as the browser says: of all databases together. */
+  static async storageEstimate(): Promise<{ usage?: number; quota?: number }> {
+    const { usage, quota } = (await globalThis.navigator?.storage?.estimate?.()) ?? {};
+    return { ...given("usage", usage), ...given("quota", quota) };
+  }
+
+  /**
    * Ends the client, when what it is doing is done; the last one of a page ends
    * the worker. What is called later rejects with CLOSED. The database stays.
    */
@@ -329,6 +385,26 @@ export class MLS extends Emitter {
     return group;
   }
 
+  /** Tells what happened elsewhere as if it had happened here. */
+  async #happened(event: TabEvent): Promise<void> {
+    if (this.#closing) return;
+    if (event.kind === "event") {
+      const received = { ...decode.event(event.event), remote: true as const };
+      const { groupId } = received;
+      const group = this.#groups.get(String(groupId)) ?? (await this.group(groupId).catch(() => undefined));
+      group?.happened(received);
+      return;
+    }
+    if (event.group) {
+      this.#groups.get(String(event.group))?.closed({ type: "closed", groupId: new Uint8Array(event.group), remote: true });
+      return;
+    }
+    const groups = [...this.#groups.values()];
+    this.#groups.clear();
+    for (const group of groups) group.emit("closed", { type: "closed" }, group);
+    this.emit("closed", { type: "closed" }, undefined);
+  }
+
   #open(): Promise<Session> {
     this.#session = undefined;
     this.#opening ??= this.#connect().then(
@@ -346,7 +422,7 @@ export class MLS extends Emitter {
   }
 
   async #connect(): Promise<Session> {
-    const { database, thread = defaultThread(), wasm, limits, supported, identify } = this.#options;
+    const { database, thread = defaultThread(), wasm, lock, limits, supported, identify } = this.#options;
     const url = wasm === undefined ? undefined : new URL(wasm, location.href).href;
     const settings: Settings = {
       identifies: identify !== undefined,
@@ -354,9 +430,13 @@ export class MLS extends Emitter {
       requireNonExtractable: this.#options.requireNonExtractable === true,
       supported: Object.fromEntries(Object.entries(supported ?? {}).map(([name, list]) => [name, [...list]])),
     };
+    if (lock) this.#secret ??= await secretFor(database, lock);
     const { connection, release } = await acquire(thread, url);
     try {
-      return { connection, release, client: await connection.open(database, settings, this.#authenticator) };
+      const place = { database, secret: this.#secret, existing: this.#opened };
+      const client = await connection.open(place, settings, this.#host);
+      this.#opened = true;
+      return { connection, release, client };
     } catch (error) {
       release();
       throw error;
@@ -378,8 +458,7 @@ export class MLS extends Emitter {
       throw failure("INVALID_ARGUMENT", describe(error), method);
     }
     if (control.signal?.aborted) throw failure("CANCELLED", describe(control.signal.reason), method);
-    const session = this.#session;
-    const { connection, client } = session && !session.connection.dead ? session : await this.#open();
+    const { connection, client } = this.#ready() ?? (await this.#open());
     return this.#recorded(method, args, () => connection.call(method, { ...args, client } as unknown as Args<M>, control));
   }
 
@@ -412,6 +491,11 @@ export class MLS extends Emitter {
     } catch (error) {
       return entryOf(0, method, args, { error: asMLSError(error) });
     }
+  }
+
+  /** The session, when it has not ended. */
+  #ready(): Session | undefined {
+    return this.#session && !this.#session.connection.dead ? this.#session : undefined;
   }
 }
 

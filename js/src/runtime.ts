@@ -2,11 +2,14 @@
  * The WebAssembly program: loads it, runs it, and is its host. It lives where
  * the program runs: in the worker, or in the page with `thread: "current"`.
  */
-import type { Args, Bytes, CallMethod, Control, Description, HostAuthenticator, Result, Settings } from "./bridge.js";
+import type { Args, Bytes, CallMethod, Control, Description, EventValue, Result, Settings } from "./bridge.js";
 import { version } from "./bridge.js";
 import { describe, errorOf, failure, type ErrorValue, type MLSError } from "./errors.js";
+import type { HostClient, Place } from "./connection.js";
+import { TabChannel, type Notice, type TabEvent } from "./host/channel.js";
 import { detect, openKeys } from "./host/keys.js";
 import { DatabaseStore } from "./host/store.js";
+import type { Secret } from "./host/unlock.js";
 import { GoProgram, locate } from "./program.js";
 
 /** What the program hands over when it is ready. */
@@ -14,6 +17,8 @@ interface Program {
   /** Calls a method. A number other than 0 is what `cancel` and `progress` name the call by. */
   call(method: string, args: object, number: number): Promise<unknown>;
   cancel(number: number): void;
+  /** Tells a client that another instance has written a scope. */
+  changed(client: number, scope: string, revision: number): void;
   describe(): Description;
   settle(id: number, fulfilled: boolean, value: unknown): void;
   stop(): void;
@@ -38,13 +43,19 @@ interface Host {
   pause(): Promise<void>;
 }
 
+/** What belongs to a client of the program. */
+interface Client {
+  store: DatabaseStore;
+  channel: TabChannel;
+}
+
 /** Where the program finds its host while it starts. */
 const hostSymbol = Symbol.for("webmls.host");
 
 /** A running program. */
 export class Runtime {
   readonly #program: Program;
-  readonly #stores = new Map<number, DatabaseStore>();
+  readonly #clients = new Map<number, Client>();
   readonly #waiting: Set<Deferred>;
   readonly #progress = new Map<number, Control["progress"]>();
   #calls = 0;
@@ -103,22 +114,46 @@ export class Runtime {
   }
 
   /** Opens a client of a database and returns its number. Codes: those of storage. */
-  async open(database: string, settings: Settings, authenticator: HostAuthenticator): Promise<number> {
+  async open({ database, secret, existing }: Place, settings: Settings, host: HostClient): Promise<number> {
     const { requireNonExtractable, ...rest } = settings;
-    const store = await DatabaseStore.open(database, { argon2id: (...params) => this.#argon2id(...params) });
+    const channel = new TabChannel(database);
+    const argon2id = (password: Bytes, salt: Bytes, passes: number, memory: number) =>
+      this.#call("argon2id", { password, salt, passes, memory }) as Promise<Bytes>;
+    let store: DatabaseStore | undefined;
     try {
+      store = await DatabaseStore.open(database, { secret, existing, argon2id, channel, lost: () => host.happened({ kind: "closed" }) });
       const keys = await openKeys(store, requireNonExtractable);
-      const client = (await this.#call("open", { ...rest, store, keys, authenticator })) as number;
-      this.#stores.set(client, store);
+      const client = (await this.#call("open", { ...rest, store, keys, authenticator: host })) as number;
+      this.#clients.set(client, { store, channel });
+      channel.listen((notice) => this.#hear(client, notice, host));
       return client;
     } catch (error) {
-      store.close();
+      store?.close();
+      channel.close();
       throw error;
     }
   }
 
-  /** Calls a method of the program. Code: CANCELLED, and those of the method. */
-  async call<M extends CallMethod>(method: M, args: Args<M>, { signal, progress }: Control = {}): Promise<Result<M>> {
+  /** See DatabaseStore.setLock. */
+  async setLock(client: number, secret: Secret | undefined, current: Secret | undefined): Promise<void> {
+    const found = this.#clients.get(client);
+    if (!found) throw this.#death ?? failure("CLOSED", "", "setLock");
+    await found.store.setLock(secret, current);
+  }
+
+  /**
+   * Calls a method of the program. What it made happen, the other instances are
+   * told. Code: CANCELLED, STORE_DELETED, and those of the method.
+   */
+  async call<M extends CallMethod>(method: M, args: Args<M>, control: Control = {}): Promise<Result<M>> {
+    const client = this.#clients.get((args as { client?: number }).client ?? 0);
+    if (client?.store.end) throw client.store.end;
+    const result = await this.#controlled(method, args, control);
+    if (client) for (const event of eventsOf(method, args, result)) client.channel.post(event);
+    return result;
+  }
+
+  async #controlled<M extends CallMethod>(method: M, args: Args<M>, { signal, progress }: Control): Promise<Result<M>> {
     if (!signal && !progress) return this.#call(method, args) as Promise<Result<M>>;
     const number = ++this.#calls;
     const cancel = () => this.#enter(() => this.#program.cancel(number));
@@ -137,9 +172,27 @@ export class Runtime {
     try {
       await this.#call("close", { client });
     } finally {
-      this.#stores.get(client)?.close();
-      this.#stores.delete(client);
+      this.#leave(client);
     }
+  }
+
+  /** Hears of what another instance did: first the program, then the page. */
+  #hear(client: number, notice: Notice, host: HostClient): void {
+    switch (notice.kind) {
+      case "commit":
+        for (const { scope, revision } of notice.revisions) this.#enter(() => this.#program.changed(client, scope, revision));
+        return;
+      case "event":
+      case "closed":
+        host.happened(notice);
+    }
+  }
+
+  #leave(number: number): void {
+    const client = this.#clients.get(number);
+    this.#clients.delete(number);
+    client?.store.close();
+    client?.channel.close();
   }
 
   /** Whether the program has ended, or is about to. */
@@ -151,10 +204,6 @@ export class Runtime {
   stop(): void {
     this.#stopped = true;
     if (!this.#death) this.#program.stop();
-  }
-
-  #argon2id(password: Bytes, salt: Bytes, passes: number, memory: number): Promise<Bytes> {
-    return this.#call("argon2id", { password, salt, passes, memory }) as Promise<Bytes>;
   }
 
   async #call(method: string, args: object, number = 0): Promise<unknown> {
@@ -184,10 +233,23 @@ export class Runtime {
     this.#death = failure("INSTANCE_DIED", detail);
     for (const deferred of this.#waiting) deferred.reject(this.#death);
     this.#waiting.clear();
-    for (const store of this.#stores.values()) store.close();
-    this.#stores.clear();
+    for (const client of [...this.#clients.keys()]) this.#leave(client);
     if (!this.#stopped) this.onDeath?.(this.#death);
   }
+}
+
+/** What other instances are told of the result of a call. */
+function eventsOf(method: CallMethod, args: object, result: unknown): TabEvent[] {
+  switch (method) {
+    case "group.receive":
+    case "group.applyPendingCommit": {
+      const event = result as EventValue;
+      return event.type === "own" ? [] : [{ kind: "event", event }];
+    }
+    case "group.delete":
+      return [{ kind: "closed", group: (args as { group: Uint8Array }).group }];
+  }
+  return [];
 }
 
 function defer(waiting: Set<Deferred>): Deferred {

@@ -209,6 +209,12 @@ export interface OpenOptions {
    * of that kind in all browsers.
    */
   requireNonExtractable?: boolean;
+  /**
+   * What opens the lock of the database, or locks a new one: see
+   * {@link MLS.setLock}. Without a lock, who has the files of the browser's
+   * profile can read the state; no script can.
+   */
+  lock?: Lock;
   /** Where the WebAssembly binary is, if not beside this module. */
   wasm?: URL | string;
   /**
@@ -267,6 +273,23 @@ export interface CallOptions {
   signal?: AbortSignal;
   /** Is told how far the work has come: `done` counts up to `total`. A short call may not tell anything. */
   progress?: (done: number, total: number) => void;
+}
+
+/**
+ * What a database is locked with: a passphrase, which Argon2id makes a key of,
+ * or a passkey, whose authenticator computes one (WebAuthn with the PRF
+ * extension: current Chromium, Safari and Firefox, with an authenticator that has it).
+ */
+export type Lock = { passphrase: string } | { passkey: Passkey };
+
+/** A passkey of this origin. When one is made, or asked, the browser shows its dialogue. */
+export interface Passkey {
+  /** What the browser calls it when it is made; by default the name of the database. */
+  name?: string;
+  /** The id of a credential that is there and has the PRF extension; by default one is made for a new lock. */
+  credential?: Uint8Array;
+  /** The relying party's id: the domain of the page, which is the default, or one that it is below. */
+  relyingParty?: string;
 }
 
 /** A group context extension (RFC 9420, Section 13.4), by its code point. */
@@ -540,6 +563,17 @@ export interface EventBase {
   readonly sender?: Member;
   /** What the message carried readable to all, authenticated. */
   readonly authenticatedData: Bytes;
+  /** Set when it happened in another tab, or another client of this database. */
+  readonly remote?: true;
+}
+
+/** A group was deleted, here or in another tab; or the database was. */
+export interface ClosedEvent {
+  readonly type: "closed";
+  /** The group; absent when it is the database that was deleted: every call rejects with STORE_DELETED then. */
+  readonly groupId?: Bytes;
+  /** Set when it happened in another tab, or another client of this database. */
+  readonly remote?: true;
 }
 
 /** Application data. It stays in the inbox until it is acknowledged. */

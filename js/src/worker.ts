@@ -1,6 +1,6 @@
 /** The worker: a {@link Runtime}, and the messages of connection.ts. */
 import type { HostAuthenticator } from "./bridge.js";
-import type { Request, Response } from "./connection.js";
+import type { HostClient, Request, Response } from "./connection.js";
 import { errorOf, errorValue } from "./errors.js";
 import { Runtime } from "./runtime.js";
 
@@ -38,7 +38,9 @@ function carryOut(request: Exclude<Request, { kind: "answer" | "cancel" }>): Pro
     case "start":
       return start(request.wasm);
     case "open":
-      return runtime.open(request.database, request.settings, authenticator(request.authenticator));
+      return runtime.open(request.place, request.settings, host(request.host));
+    case "lock":
+      return runtime.setLock(request.client, request.secret, request.current);
     case "call":
       return request.controlled ? controlled(request) : runtime.call(request.method, request.args as never);
     case "close":
@@ -81,19 +83,20 @@ async function controlled({ id, method, args }: Extract<Request, { kind: "call" 
   }
 }
 
-/** The page's authenticator, asked over there. */
-function authenticator(number: number): HostAuthenticator {
+/** The page, asked and told over there. */
+function host(number: number): HostClient {
   const ask = (method: keyof HostAuthenticator, params: unknown[]): Promise<any> =>
     new Promise((resolve, reject) => {
       const id = ++asked;
       asking.set(id, { resolve, reject });
-      post({ kind: "ask", id, authenticator: number, method, params });
+      post({ kind: "ask", id, host: number, method, params });
     });
   return {
     authenticate: (claims) => ask("authenticate", [claims]),
     succeeds: (old, next) => ask("succeeds", [old, next]),
     identify: (claim) => ask("identify", [claim]),
     issue: (issue, publicKey) => ask("issue", [issue, publicKey]),
+    happened: (event) => post({ kind: "tell", host: number, event }),
   };
 }
 

@@ -12,7 +12,7 @@ describe("the store", { timeout: 110_000 }, () => {
   let server, browser;
 
   before(async () => {
-    server = await serve(built("js/dist"), { "store.js": await bundle("host/store.ts", "host/unlock.ts", "host/seal.ts", "errors.ts") });
+    server = await serve(built("js/dist"), { "store.js": await bundle("host/store.ts", "host/channel.ts") });
     browser = await launch();
   });
 
@@ -101,9 +101,10 @@ function kit() {
 
     /** Opens a store. Argon2id is the program's: here another function will do. */
     async store(database, secret, options = {}) {
-      const { DatabaseStore } = await this.load();
+      const { DatabaseStore, TabChannel } = await this.load();
       const argon2id = async (password, salt) => new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array([...password, ...salt])));
-      return DatabaseStore.open(database, { secret, argon2id, ...options });
+      const channel = new TabChannel(database);
+      return DatabaseStore.open(database, { secret, existing: false, argon2id, channel, lost: () => {}, ...options });
     },
 
     put: (scope, base, records, rest = {}) => ({

@@ -33,11 +33,11 @@ export class Database {
   }
 
   /**
-   * Opens a database, and makes it, in a format, when there is none. `lost` is
-   * called when it was deleted. Codes: STORE_UNAVAILABLE, STORE_BLOCKED,
-   * STORE_QUOTA, STATE_VERSION, STORE_FAILED.
+   * Opens a database, and makes it, in a format, when there is none; without a
+   * format that is STORE_DELETED. `lost` is called when it is deleted later. Codes:
+   * STORE_UNAVAILABLE, STORE_BLOCKED, STORE_QUOTA, STATE_VERSION, STORE_FAILED.
    */
-  static async open(name: string, format: number, lost: (error: MLSError) => void): Promise<Database> {
+  static async open(name: string, format: number | undefined, lost: (error: MLSError) => void): Promise<Database> {
     const database = new Database(name, lost);
     await database.#connect(format);
     database.#opened = true;

@@ -9,6 +9,7 @@
  */
 import type { Bytes, HostStore, StoredChange, StoredScope } from "../bridge.js";
 import { failure, type MLSError } from "../errors.js";
+import type { TabChannel } from "./channel.js";
 import { completion, Database, stores } from "./database.js";
 import { ScopeLocks } from "./locks.js";
 import * as sealing from "./seal.js";
@@ -18,12 +19,14 @@ import { lockKeys, readLock, unlockKeys, type Argon2id, type LockRow, type Secre
 /** How a store is opened, and whom it tells what. */
 export interface StoreOptions {
   /** What opens the lock of the database, or makes the lock of a new one. */
-  secret?: Secret | undefined;
+  secret: Secret | undefined;
+  /** Whether the database was there before: a missing one is STORE_DELETED then. */
+  existing: boolean;
   argon2id: Argon2id;
-  /** Is called after a commit with the new revisions. */
-  committed?(revisions: { scope: string; revision: number }[]): void;
+  /** Where other instances are told of commits. */
+  channel: TabChannel;
   /** Is called when the database was deleted. */
-  lost?(error: MLSError): void;
+  lost(error: MLSError): void;
 }
 
 /** The root as it is stored, under "root" in `meta`. `keys` says which keys sealed it, and with it everything. */
@@ -107,7 +110,7 @@ export class DatabaseStore implements HostStore {
 
   private constructor(name: string, options: StoreOptions) {
     this.#options = options;
-    this.#locks = new ScopeLocks(name);
+    this.#locks = new ScopeLocks(name, options.channel);
   }
 
   /**
@@ -117,9 +120,9 @@ export class DatabaseStore implements HostStore {
    */
   static async open(name: string, options: StoreOptions): Promise<DatabaseStore> {
     const store = new DatabaseStore(name, options);
-    store.#database = await Database.open(name, format, (error) => {
-      store.#locks.close();
-      options.lost?.(error);
+    store.#database = await Database.open(name, options.existing ? undefined : format, (error) => {
+      store.#locks.close(error);
+      options.lost(error);
     });
     try {
       const row = await store.#lockRow();
@@ -247,7 +250,8 @@ export class DatabaseStore implements HostStore {
     } finally {
       for (const change of changes) for (const value of change.values) value.fill(0);
     }
-    this.#options.committed?.(changes.map(({ scope, base }) => ({ scope, revision: base + 1 })));
+    const revisions = changes.map(({ scope, base }) => ({ scope, revision: base + 1 }));
+    if (revisions.length > 0) this.#options.channel.post({ kind: "commit", revisions });
   }
 
   /**

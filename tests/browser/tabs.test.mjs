@@ -1,0 +1,202 @@
+// Several tabs, and several clients in one tab, on one database, in Chromium.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { launch, Watched } from "./kit/browser.mjs";
+import { serve } from "./kit/bare.mjs";
+import { built } from "./kit/paths.mjs";
+
+describe("tabs", { timeout: 110_000 }, () => {
+  let server, browser;
+
+  before(async () => {
+    server = await serve(built("js/dist"));
+    browser = await launch();
+  });
+
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+  });
+
+  /** A test with so many tabs of one profile. */
+  const onPages = (name, count, body) =>
+    test(name, async () => {
+      const context = await browser.createBrowserContext();
+      const tabs = [];
+      try {
+        for (let i = 0; i < count; i++) {
+          const tab = await Watched.open(context, `tab ${i}`);
+          await tab.page.evaluateOnNewDocument(kit);
+          await tab.page.goto(server.url);
+          tabs.push(tab);
+        }
+        await body(...tabs.map(({ page }) => page));
+        for (const tab of tabs) assert.deepEqual(tab.faults, []);
+      } catch (error) {
+        for (const tab of tabs) {
+          await tab.page.bringToFront(); // there are no pictures of tabs in the background
+          await tab.save(name);
+        }
+        throw error;
+      } finally {
+        await context.close();
+      }
+    });
+
+  onPages("what happens in one tab is told in the others", 2, async (one, other) => {
+    await one.evaluate(async () => {
+      await kit.found();
+      await kit.listen("alice");
+    });
+    await other.evaluate(async () => {
+      await kit.listen("alice");
+      await kit.listen("alice"); // and a second client in the same tab
+    });
+    await one.evaluate(() => kit.happenings());
+    const expected = ["message hello", "group-update 2", "message again", "removed 3", "closed"];
+    const events = await one.evaluate((n) => kit.until(() => kit.heard[0].length >= n && kit.heard[0]), expected.length);
+    assert.deepEqual(events, expected);
+    const [first, second] = await other.evaluate((n) => kit.until(() => kit.heard.every((list) => list.length >= n) && kit.heard), expected.length);
+    const remote = expected.map((event) => `${event} remote`);
+    assert.deepEqual(first, remote);
+    assert.deepEqual(second, remote);
+    assert.deepEqual(await other.evaluate(async () => (await kit.clients[0].groups()).length), 0);
+  });
+
+  onPages("tabs that send and commit in one group at the same time do not trip over each other", 3, async (one, ...others) => {
+    const count = 20;
+    await one.evaluate(() => kit.found());
+    const all = [one, ...others];
+    const sent = await Promise.all(all.map((page, i) => page.evaluate((i, count) => kit.sendMany(i, count), i, count)));
+    const texts = await one.evaluate((messages) => kit.receiveAll("bob", messages), sent.flat());
+    const wanted = all.flatMap((_, i) => Array.from({ length: count }, (_, j) => `${i}.${j}`));
+    // No key was used twice: then one of the messages would not open.
+    assert.deepEqual([...texts].sort(), [...wanted].sort());
+    for (const i of all.keys()) {
+      const of = (list) => list.filter((text) => text.startsWith(`${i}.`));
+      assert.deepEqual(of(texts), of(wanted));
+    }
+    await Promise.all(all.map((page) => page.evaluate(() => kit.commitMany(5))));
+    const states = await Promise.all(all.map((page) => page.evaluate(() => kit.state())));
+    assert.equal(new Set(states).size, 1, states.join(" "));
+    assert.match(states[0], new RegExp(`^${1 + 5 * all.length} `));
+  });
+
+  onPages("a tab that goes without a word leaves its locks to the others", 2, async (one, other) => {
+    await one.evaluate(() => kit.found());
+    await one.evaluate(async () => {
+      const group = await kit.theGroup("alice");
+      kit.running = (async () => {
+        for (;;) await group.send("on and on");
+      })();
+      kit.running.catch(() => {});
+    });
+    const sent = other.evaluate(() => kit.sendMany(1, 10));
+    await one.goto("about:blank");
+    assert.equal((await sent).length, 10);
+  });
+});
+
+/** What the tests use on the page. It is sent there as it stands. */
+function kit() {
+  globalThis.kit = {
+    clients: [],
+    heard: [],
+    async open(name) {
+      const { MLS } = await import("/webmls/index.js");
+      return MLS.open({ database: name, authenticate: () => true });
+    },
+
+    /** Makes a group of alice and bob. */
+    async found() {
+      const [alice, bob] = await Promise.all([this.open("alice"), this.open("bob")]);
+      const ours = await alice.createGroup(await alice.createIdentity("alice"));
+      const { welcome } = await ours.add(await bob.createKeyPackage(await bob.createIdentity("bob")));
+      await ours.applyPendingCommit();
+      await bob.joinGroup(welcome);
+      await Promise.all([alice.close(), bob.close()]);
+    },
+
+    async theGroup(name) {
+      const client = await this.open(name);
+      this.clients.push(client);
+      return client.group((await client.groups())[0]);
+    },
+
+    /** Opens a client and writes down what it hears. */
+    async listen(name) {
+      const client = await this.open(name);
+      const heard = [];
+      this.clients.push(client);
+      this.heard.push(heard);
+      const told = (text) => (event, group) => {
+        const ours = group && String(group.id) === String(event.groupId);
+        heard.push(`${text(event)}${event.remote ? " remote" : ""}${ours ? "" : " of no group"}`);
+      };
+      client.on("message", told((event) => `message ${event.text}`));
+      client.on("group-update", told((event) => `group-update ${event.epoch}`));
+      client.on("removed", told((event) => `removed ${event.epoch}`));
+      client.on("closed", told(() => "closed"));
+    },
+
+    /** Lets alice, in this tab, live through all there is to tell. */
+    async happenings() {
+      const [alice] = this.clients;
+      const ours = await alice.group((await alice.groups())[0]);
+      const theirs = await this.theGroup("bob");
+      await ours.receive(await theirs.send("hello"));
+      await theirs.receive((await ours.update()).commit);
+      await ours.applyPendingCommit();
+      await ours.receive(await theirs.send("again"));
+      const removal = await theirs.remove((await theirs.members()).find((member) => !member.own));
+      await ours.receive(removal.commit);
+      await ours.delete();
+    },
+
+    async sendMany(tab, count) {
+      const group = await this.theGroup("alice");
+      const out = [];
+      for (let i = 0; i < count; i++) out.push([...(await group.send(`${tab}.${i}`))]);
+      return out;
+    },
+
+    async receiveAll(name, messages) {
+      const group = await this.theGroup(name);
+      const texts = [];
+      for (const message of messages) texts.push((await group.receive(new Uint8Array(message))).text);
+      return texts;
+    },
+
+    /** Commits, and waits for its turn where another tab has a commit pending. */
+    async commitMany(count) {
+      const { MLSError } = await import("/webmls/index.js");
+      const group = await this.theGroup("alice");
+      const done = [];
+      while (done.length < count) {
+        try {
+          await group.update();
+          done.push((await group.applyPendingCommit()).epoch.toString());
+        } catch (error) {
+          const lost = error instanceof MLSError && ["PENDING_COMMIT", "NO_PENDING_COMMIT"].includes(error.code);
+          if (!lost) throw error;
+          await new Promise((resolve) => setTimeout(resolve, 1));
+        }
+      }
+      return done;
+    },
+
+    async state() {
+      const info = await (await this.theGroup("alice")).info();
+      return `${info.epoch} ${info.epochAuthenticator}`;
+    },
+
+    /** Asks until the answer is something. */
+    async until(question) {
+      for (;;) {
+        const answer = question();
+        if (answer) return answer;
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    },
+  };
+}
