@@ -451,6 +451,169 @@ describe("the API", { timeout: 170_000 }, () => {
   );
 
   onPage(
+    "messages: authenticated data, one's own, those too many, the inbox",
+    async (open) => {
+      const { groups } = await kit.crowd(["alice", "bob"], { open });
+      const [ours, theirs] = groups;
+      const data = new Uint8Array([1, 2, 3]);
+      const sealed = await ours.send("hello \u{1f44b}", { authenticatedData: data });
+      const out = {};
+      const event = await theirs.receive(sealed);
+      out.event = [event.type, event.text, event.content.length, [...event.authenticatedData], event.sender.name, String(event.epoch), kit.hex(event.groupId) === kit.hex(ours.id)];
+      const own = await ours.receive(sealed);
+      out.own = [own.type, own.sender.name, own.sender.own];
+      out.twice = await kit.codeOf(theirs.receive(sealed));
+      // The caller may change its bytes as soon as it has called.
+      const bytes = new Uint8Array([7, 7, 7, 7]).subarray(1, 3);
+      const sending = ours.send(bytes);
+      bytes.fill(0);
+      const second = await sending;
+      const receiving = theirs.receive(second);
+      second.fill(0);
+      out.copied = [...(await receiving).content];
+      for (const text of ["three", "four", "five"]) await theirs.receive(await ours.send(text));
+      const inbox = await theirs.inbox();
+      out.inbox = inbox.map(({ text, sender }) => [text, sender.name]).slice(2);
+      await theirs.acknowledge(inbox[0]);
+      await theirs.acknowledge(inbox[1].inboxId);
+      await theirs.acknowledge([inbox[2], inbox[3].inboxId, 99]);
+      out.left = (await theirs.inbox()).map(({ text }) => text);
+      out.wrong = [await kit.codeOf(theirs.acknowledge(-1)), await kit.codeOf(theirs.acknowledge("all")), await kit.codeOf(ours.send(7))];
+      const other = await kit.open("carol", open);
+      const elsewhere = await other.createGroup(await other.createIdentity("carol"));
+      out.elsewhere = await kit.codeOf(elsewhere.receive(await ours.send("not here")));
+      out.kinds = [];
+      for (const [group, message] of [
+        [ours, await ours.send("")],
+        [ours, await ours.groupInfo()],
+        [ours, await other.createKeyPackage((await other.identities())[0])],
+        [ours, (await ours.propose({ update: true, publicMessage: true })).message],
+        [ours, (await ours.commit({ ignoreProposals: true })).commit],
+      ]) {
+        const { type, content, epoch, sender, groupId } = await other.peek(message);
+        out.kinds.push([type, content, String(epoch), sender, groupId && kit.hex(groupId) === kit.hex(group.id)].join());
+      }
+      out.notHere = await kit.codeOf(ours.receive(await ours.groupInfo()));
+      return out;
+    },
+    {
+      event: ["application", "hello \u{1f44b}", 10, [1, 2, 3], "alice", "1", true],
+      own: ["own", "alice", true],
+      twice: "EpochError ALREADY_PROCESSED",
+      copied: [7, 7],
+      inbox: [["three", "alice"], ["four", "alice"], ["five", "alice"]],
+      left: ["five"],
+      wrong: ["StateError INVALID_ARGUMENT", "StateError INVALID_ARGUMENT", "StateError INVALID_ARGUMENT"],
+      elsewhere: "RejectedError WRONG_GROUP",
+      kinds: [
+        "private-message,application,1,,true",
+        "group-info,,1,,true",
+        "key-package,,undefined,,",
+        "public-message,proposal,1,member,true",
+        "private-message,commit,1,,true",
+      ],
+      notHere: "RejectedError WRONG_WIRE_FORMAT",
+    },
+  );
+
+  onPage(
+    "events reach the listeners of the group, then those of the client, before the call resolves",
+    async (open) => {
+      const heard = [];
+      const { clients, groups } = await kit.crowd(["alice", "bob"], { open });
+      const [ours, theirs] = groups;
+      const [, bob] = clients;
+      const hear = (who) => (event, group) => heard.push(`${who} ${event.type} ${group === theirs} ${group.epoch}`);
+      for (const type of ["message", "proposal", "group-update", "removed"]) {
+        theirs.on(type, hear("group"));
+        bob.on(type, hear("client"));
+      }
+      const stop = theirs.on("message", () => heard.push("stopped"));
+      stop();
+      let faults = 0;
+      addEventListener("error", (event) => {
+        faults++;
+        event.preventDefault();
+      });
+      theirs.on("message", () => {
+        throw new Error("a listener's own");
+      });
+      await theirs.receive(await ours.send("hello"));
+      heard.push("received");
+      const { message } = await ours.propose({ update: true });
+      await theirs.receive(message);
+      const commit = await theirs.commit();
+      await theirs.applyPendingCommit();
+      heard.push("applied");
+      await ours.receive(commit.commit);
+      await theirs.receive(await theirs.send("one's own")); // no event
+      const removal = await ours.remove(1);
+      await theirs.receive(removal.commit);
+      const same = (await bob.group(ours.id)) === theirs;
+      return { heard, faults, same };
+    },
+    {
+      heard: [
+        "group application true 1",
+        "client application true 1",
+        "received",
+        "group proposal true 1",
+        "client proposal true 1",
+        "group group-update true 2",
+        "client group-update true 2",
+        "applied",
+        "group removed true 3",
+        "client removed true 3",
+      ],
+      faults: 1,
+      same: true,
+    },
+  );
+
+  onPage(
+    "a commit's life: pending after a reload, cleared, lost to another, healed with another identity",
+    async (open) => {
+      const { clients, groups } = await kit.crowd(["alice", "bob"], { open });
+      const [ours, theirs] = groups;
+      const out = {};
+      const first = await ours.update({ authenticatedData: new Uint8Array([5]), withGroupInfo: true });
+      const pending = await ours.pendingCommit();
+      out.pending = [pending.epoch === first.epoch, kit.hex(pending.commit) === kit.hex(first.commit), kit.hex(pending.groupInfo) === kit.hex(first.groupInfo), "welcome" in pending];
+      await ours.clearPendingCommit();
+      out.cleared = [await ours.pendingCommit() === undefined, String(ours.epoch)];
+      // Two at once: the other's comes first.
+      const [mine, winner] = [await ours.update(), await theirs.update({ authenticatedData: new Uint8Array([6]) })];
+      const event = await ours.receive(winner.commit);
+      out.lost = [event.own, [...event.authenticatedData], await ours.pendingCommit() === undefined];
+      await theirs.applyPendingCommit();
+      out.late = await kit.codeOf(theirs.receive(mine.commit));
+      out.same = await kit.same(ours, theirs);
+      // Another identity, with another key, by one's own commit.
+      const again = await clients[0].createIdentity("alice");
+      const { commit } = await ours.update({ identity: again });
+      const changed = await theirs.receive(commit);
+      await ours.applyPendingCommit();
+      out.changed = [kit.hex(changed.committer.signatureKey) === kit.hex(again.signatureKey), await kit.same(ours, theirs)];
+      const renewed = await clients[0].renewIdentity(again, "alice");
+      out.renewed = kit.hex(renewed.signatureKey) === kit.hex(again.signatureKey) && kit.hex(renewed.id) !== kit.hex(again.id);
+      out.wrong = await kit.codeOf(ours.update({ identity: new Uint8Array(16) }));
+      out.refused = await kit.codeOf(theirs.update({ identity: await clients[1].createIdentity("robert") }).then(({ commit }) => ours.receive(commit)));
+      return out;
+    },
+    {
+      pending: [true, true, true, false],
+      cleared: [true, "1"],
+      lost: [false, [6], true],
+      late: "EpochError EPOCH_BEHIND",
+      same: true,
+      changed: [true, true],
+      renewed: true,
+      wrong: "StateError IDENTITY_NOT_FOUND",
+      refused: "RejectedError SUCCESSOR_REJECTED",
+    },
+  );
+
+  onPage(
     "limits: sizes, padding, past epochs",
     async (open) => {
       const limits = { maxMessage: 5000, padding: 0, pastEpochs: 1, maxForward: 3 };
