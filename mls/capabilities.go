@@ -3,6 +3,7 @@ package mls
 import (
 	"maps"
 	"slices"
+	"sort"
 
 	"webmls/mls/message"
 	"webmls/mls/mlserr"
@@ -60,12 +61,24 @@ func (c *census) count(leaf *message.LeafNode, by int) {
 	countTypes(c.inUse, []message.CredentialType{leaf.Credential.Type}, by)
 }
 
+// ascending reports whether a list is in order without a repetition, as most lists are.
+func ascending[T ~uint16](list []T) bool {
+	for i := 1; i < len(list); i++ {
+		if list[i-1] >= list[i] {
+			return false
+		}
+	}
+	return true
+}
+
 // countTypes counts each type of a list once, however often a leaf lists it:
 // else one leaf that lists a type twice would stand in for one that does not.
 func countTypes[T ~uint16](counts map[T]int, list []T, by int) {
 	once := list
-	if len(list) > 1 {
-		once = slices.Compact(slices.Sorted(slices.Values(list)))
+	if !ascending(list) {
+		once = slices.Clone(list)
+		sort.Slice(once, func(i, j int) bool { return once[i] < once[j] })
+		once = slices.Compact(once)
 	}
 	for _, t := range once {
 		if n := counts[t] + by; n != 0 {

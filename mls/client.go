@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -332,7 +333,7 @@ func (c *Client) Identities(ctx context.Context) (list []*Identity, err error) {
 		}
 		return nil
 	})
-	slices.SortFunc(list, func(a, b *Identity) int { return bytes.Compare(a.id, b.id) })
+	sort.Slice(list, func(i, j int) bool { return bytes.Compare(list[i].id, list[j].id) < 0 })
 	return list, err
 }
 
@@ -650,7 +651,7 @@ func (c *Client) Groups(ctx context.Context) (list [][]byte, err error) {
 		}
 		return nil
 	})
-	slices.SortFunc(list, bytes.Compare)
+	sort.Slice(list, func(i, j int) bool { return bytes.Compare(list[i], list[j]) < 0 })
 	return list, err
 }
 

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"strings"
+	"sort"
 	"time"
 
 	"webmls/mls/message"
@@ -89,14 +89,9 @@ func (c *Client) KeyPackages(ctx context.Context, identityID []byte) (list []Key
 		}
 		return nil
 	})
-	slices.SortFunc(list, func(a, b KeyPackageInfo) int {
-		switch {
-		case a.NotAfter < b.NotAfter:
-			return -1
-		case a.NotAfter > b.NotAfter:
-			return 1
-		}
-		return bytes.Compare(a.Reference, b.Reference)
+	sort.Slice(list, func(i, j int) bool {
+		a, b := &list[i], &list[j]
+		return a.NotAfter < b.NotAfter || a.NotAfter == b.NotAfter && bytes.Compare(a.Reference, b.Reference) < 0
 	})
 	return list, err
 }
@@ -233,17 +228,19 @@ func missing(a, b map[string]bool) (list []string) {
 			list = append(list, name)
 		}
 	}
-	slices.SortFunc(list, strings.Compare)
+	sort.Slice(list, func(i, j int) bool { return list[i] < list[j] })
 	return list
 }
 
 // settleNames has no name of the batch twice, and none both kept and dropped: a
 // key that moves from a key package into a group is kept.
 func (b *Batch) settleNames() {
-	slices.Sort(b.KeysKept)
-	b.KeysKept = slices.Compact(b.KeysKept)
-	slices.Sort(b.KeysDropped)
-	b.KeysDropped = slices.DeleteFunc(slices.Compact(b.KeysDropped), func(name string) bool {
+	for _, names := range []*[]string{&b.KeysKept, &b.KeysDropped} {
+		list := *names
+		sort.Slice(list, func(i, j int) bool { return list[i] < list[j] })
+		*names = slices.Compact(list)
+	}
+	b.KeysDropped = slices.DeleteFunc(b.KeysDropped, func(name string) bool {
 		_, kept := slices.BinarySearch(b.KeysKept, name)
 		return kept
 	})

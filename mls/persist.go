@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -453,7 +454,7 @@ func (e *epoch) marshal() []byte {
 		for x := range e.private.Path {
 			nodes = append(nodes, x)
 		}
-		slices.Sort(nodes)
+		sort.Slice(nodes, func(i, j int) bool { return nodes[i] < nodes[j] })
 		for _, x := range nodes {
 			w.Uint32(uint32(x))
 			writeReference(w, e.private.Path[x])
@@ -475,7 +476,7 @@ func (p *pastEpoch) marshal() []byte {
 		for i := range p.changed {
 			leaves = append(leaves, i)
 		}
-		slices.Sort(leaves)
+		sort.Slice(leaves, func(i, j int) bool { return leaves[i] < leaves[j] })
 		for _, i := range leaves {
 			w.Uint32(uint32(i))
 			m := p.changed[i]
@@ -975,12 +976,8 @@ func (l *live) loadLedger(records Records) error {
 			l.sent.blocks = append(l.sent.blocks, &sentBlock{number: number, digests: b})
 		}
 	}
-	slices.SortFunc(l.sent.blocks, func(a, b *sentBlock) int {
-		if a.number < b.number {
-			return -1
-		}
-		return 1
-	})
+	blocks := l.sent.blocks
+	sort.Slice(blocks, func(i, j int) bool { return blocks[i].number < blocks[j].number })
 	return nil
 }
 
@@ -1004,6 +1001,6 @@ func (l *live) inboxIDs() []uint64 {
 	for id := range l.inbox {
 		ids = append(ids, id)
 	}
-	slices.Sort(ids)
+	sort.Slice(ids, func(i, j int) bool { return ids[i] < ids[j] })
 	return ids
 }

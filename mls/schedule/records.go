@@ -2,8 +2,7 @@ package schedule
 
 import (
 	"bytes"
-	"maps"
-	"slices"
+	"sort"
 	"strconv"
 
 	"webmls/mls/mlserr"
@@ -47,9 +46,20 @@ func leafRecord(leaf treemath.LeafIndex) string {
 // record "nodes".
 func (t *SecretTree) Records(yield func(name string, record []byte)) {
 	yield(nodesRecord, marshalNodes(t.suite, t.nodes))
-	for _, leaf := range slices.Sorted(maps.Keys(t.leaves)) {
+	for _, leaf := range sortedKeys(t.leaves) {
 		yield(leafRecord(leaf), t.leaves[leaf].marshal(t.suite))
 	}
+}
+
+// sortedKeys returns the keys of a map in order. (slices.Sort is a copy of its
+// own for each type; sort.Slice is one for all.)
+func sortedKeys[K ~uint32, V any](m map[K]V) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Slice(keys, func(i, j int) bool { return keys[i] < keys[j] })
+	return keys
 }
 
 // LoadSecretTree returns the tree of leafCount leaves whose records get finds.
@@ -116,7 +126,7 @@ func corrupt(detail string, err error) error {
 func marshalNodes(s *suite.Suite, nodes map[treemath.NodeIndex][]byte) []byte {
 	w := wire.NewWriter(4 + len(nodes)*(4+s.HashSize()))
 	w.Vector(func(w *wire.Writer) {
-		for _, x := range slices.Sorted(maps.Keys(nodes)) {
+		for _, x := range sortedKeys(nodes) {
 			w.Uint32(uint32(x))
 			w.Raw(nodes[x])
 		}

@@ -378,7 +378,7 @@ func (d *Draft) Changes(yield func(name string, record []byte)) {
 		}
 		yield(nodesRecord, marshalNodes(t.suite, nodes))
 	}
-	for _, leaf := range slices.Sorted(maps.Keys(d.leaves)) {
+	for _, leaf := range sortedKeys(d.leaves) {
 		yield(leafRecord(leaf), d.leaves[leaf].marshal(t.suite))
 	}
 }

@@ -63,10 +63,11 @@ var notInWasm = []string{
 
 // notLinked lists how the names of functions begin that the wasm binary may
 // not hold even where a package that has them is imported. Of reflect the runtime has
-// a function under that package's name; of strconv numbers in decimal are allowed.
+// a function under that package's name; of strconv numbers in decimal are allowed;
+// slices.Sort is a copy of its own for each type, where sort.Slice is one for all.
 var notLinked = []string{
 	"fmt.", "math/big.", "reflect.Value", "reflect.(", "reflect.TypeOf", "internal/fmtsort.", "unicode.Is", "unicode.In", "path.",
-	"strconv.Quote", "strconv.append", "strconv.(*NumError)", "strconv.Parse", "math/rand.", "encoding/binary.Read", "encoding/binary.Write",
+	"slices.pdqsort", "strconv.Quote", "strconv.append", "strconv.(*NumError)", "strconv.Parse", "math/rand.", "encoding/binary.Read", "encoding/binary.Write",
 }
 
 // topLevel is everything that git keeps in the root of the repository.
