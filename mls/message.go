@@ -9,55 +9,30 @@ import (
 	"webmls/mls/framing"
 	"webmls/mls/message"
 	"webmls/mls/mlserr"
+	"webmls/mls/schedule"
 	"webmls/mls/treemath"
 	"webmls/mls/wire"
 )
 
-// SendOptions are options of Group.Send.
+// SendOptions are options of Group.Send and Group.SendAll.
 type SendOptions struct {
 	AuthenticatedData []byte // readable by all, changeable by none
+	// PaddingBlock, where it is not 0, is that of Limits for these messages: the
+	// data is padded to a multiple of this many bytes; -1 for no padding.
+	PaddingBlock int
 }
 
 // Send encrypts application data to the group (RFC 9420, Section 15). The
 // generation that it uses is stored before the result is released. Codes:
-// NOT_A_MEMBER, GROUP_READ_ONLY, PENDING_PROPOSALS (C17), GENERATIONS_SPENT,
-// and those of the store.
+// NOT_A_MEMBER, GROUP_READ_ONLY, PENDING_PROPOSALS (C17), STATE_ROLLED_BACK,
+// GENERATIONS_SPENT, and those of the store.
 func (g *Group) Send(ctx context.Context, data []byte, opts SendOptions) (sealed []byte, err error) {
 	defer atOp(&err, "group.send")
-	err = g.transact(ctx, func(l *live) (*outcome, error) {
-		s := l.state
-		if err := s.maySend(); err != nil {
-			return nil, err
-		}
-		e := s.epoch
-		content, err := framing.Sign(ctx, s.suite, message.WireFormatPrivateMessage, message.FramedContent{
-			GroupID:           s.groupID,
-			Epoch:             e.context.Epoch,
-			Sender:            message.Sender{Type: message.SenderMember, Leaf: e.self()},
-			AuthenticatedData: opts.AuthenticatedData,
-			ContentType:       message.ContentTypeApplication,
-			ApplicationData:   data,
-		}, e.identity.key, e.context)
-		if err != nil {
-			return nil, err
-		}
-		draft := e.ratchets.Draft()
-		private, err := framing.ProtectPrivate(s.suite, content, draft, e.secrets.SenderDataSecret, padding(len(data), g.client.limits.PaddingBlock))
-		if err != nil {
-			return nil, err
-		}
-		w := wire.NewWriter(private.Size())
-		(&message.MLSMessage{WireFormat: message.WireFormatPrivateMessage, Private: private}).Marshal(w)
-		sealed = w.Bytes()
-		return &outcome{
-			drafts: []ratchetDraft{{epoch: e.context.Epoch, draft: draft}},
-			sent:   digestOf(s.suite, sealed),
-		}, nil
-	})
+	list, err := g.sendAll(ctx, [][]byte{data}, opts)
 	if err != nil {
 		return nil, err
 	}
-	return sealed, nil
+	return list[0], nil
 }
 
 // maySend: an active member, and no proposals wait (C17; RFC 9420, Section 12.4).
@@ -155,7 +130,7 @@ func (g *Group) Propose(ctx context.Context, opts ProposeOptions) (result *Propo
 		}
 		cached.message = bytes.Clone(b)
 		out.next = s.withOwnProposal(cached)
-		out.sent = digestOf(s.suite, b)
+		out.sent = [][]byte{digestOf(s.suite, b)}
 		result = &ProposalResult{Message: b, Reference: bytes.Clone(cached.ref)}
 		return out, nil
 	})
@@ -272,32 +247,16 @@ func (s *state) newUpdate(ctx context.Context, c *Client, identityID []byte) (*c
 // a message breaks.
 func (g *Group) Receive(ctx context.Context, b []byte) (ev *Event, err error) {
 	defer atOp(&err, "group.receive")
-	if len(b) > g.client.limits.MaxMessage {
-		return nil, mlserr.New(mlserr.TooLarge, "message")
-	}
-	m, err := message.Parse(bytes.Clone(b))
+	r, err := g.parse(b)
 	if err != nil {
 		return nil, err
-	}
-	r := incoming{message: m}
-	switch m.WireFormat {
-	case message.WireFormatPublicMessage:
-		c := &m.Public.Content
-		r.groupID, r.epoch, r.contentType = c.GroupID, c.Epoch, c.ContentType
-	case message.WireFormatPrivateMessage:
-		r.groupID, r.epoch, r.contentType = m.Private.GroupID, m.Private.Epoch, m.Private.ContentType
-	default:
-		return nil, mlserr.New(mlserr.WrongWireFormat, "not a message of a group")
-	}
-	if !bytes.Equal(r.groupID, g.id) {
-		return nil, mlserr.New(mlserr.WrongGroup, "F1, S11")
 	}
 	err = g.transact(ctx, func(l *live) (out *outcome, err error) {
 		if err := l.exists(); err != nil {
 			return nil, err
 		}
 		r.digest = digestOf(l.state.suite, b)
-		ev, out, err = l.receive(ctx, g.client, &r)
+		ev, out, err = l.receive(ctx, g.client, r)
 		return out, err
 	})
 	if err != nil {
@@ -309,10 +268,52 @@ func (g *Group) Receive(ctx context.Context, b []byte) (ev *Event, err error) {
 // incoming is a decoded message on its way in.
 type incoming struct {
 	message     *message.MLSMessage
-	groupID     []byte
 	epoch       uint64
 	contentType message.ContentType
 	digest      []byte
+	// batch is what the messages before it in one batch come to; nil for a
+	// message by itself.
+	batch *outcome
+}
+
+// parse decodes a message of this group. Codes: TOO_LARGE, MALFORMED and the
+// like, WRONG_WIRE_FORMAT, WRONG_GROUP.
+func (g *Group) parse(b []byte) (*incoming, error) {
+	if len(b) > g.client.limits.MaxMessage {
+		return nil, mlserr.New(mlserr.TooLarge, "message")
+	}
+	m, err := message.Parse(bytes.Clone(b))
+	if err != nil {
+		return nil, err
+	}
+	r := &incoming{message: m}
+	var groupID []byte
+	switch m.WireFormat {
+	case message.WireFormatPublicMessage:
+		c := &m.Public.Content
+		groupID, r.epoch, r.contentType = c.GroupID, c.Epoch, c.ContentType
+	case message.WireFormatPrivateMessage:
+		groupID, r.epoch, r.contentType = m.Private.GroupID, m.Private.Epoch, m.Private.ContentType
+	default:
+		return nil, mlserr.New(mlserr.WrongWireFormat, "not a message of a group")
+	}
+	if !bytes.Equal(groupID, g.id) {
+		return nil, mlserr.New(mlserr.WrongGroup, "F1, S11")
+	}
+	return r, nil
+}
+
+// draft returns a draft of the secret tree of an epoch, on top of what the batch
+// has taken from it.
+func (r *incoming) draft(epoch uint64, t *schedule.SecretTree) *schedule.Draft {
+	if r.batch != nil {
+		for _, d := range r.batch.drafts {
+			if d.epoch == epoch {
+				return d.draft.Fork()
+			}
+		}
+	}
+	return t.Draft()
 }
 
 // receive finds out what a message is for and hands it on. A commit of this
@@ -362,7 +363,7 @@ func (l *live) receive(ctx context.Context, c *Client, r *incoming) (*Event, *ou
 func (s *state) receiveNow(ctx context.Context, c *Client, r *incoming) (*Event, *outcome, error) {
 	e := s.epoch
 	out := new(outcome)
-	u, err := e.unprotect(r.message, out)
+	u, err := e.unprotect(r, out)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -389,7 +390,7 @@ func (s *state) receiveNow(ctx context.Context, c *Client, r *incoming) (*Event,
 	case message.ContentTypeApplication:
 		ev.Type = EventApplication
 		ev.Content = content.ApplicationData
-		out.deliver = ev
+		out.deliver = []*Event{ev}
 	case message.ContentTypeProposal:
 		if s.status == StatusReadOnly {
 			return nil, nil, mlserr.New(mlserr.GroupReadOnly, "C12")
@@ -440,7 +441,8 @@ func (s *state) receiveCommit(ctx context.Context, c *Client, v *framing.Verifie
 
 // unprotect opens a message of the current epoch; the ratchet step that a
 // PrivateMessage takes is in out.
-func (e *epoch) unprotect(m *message.MLSMessage, out *outcome) (*framing.Unverified, error) {
+func (e *epoch) unprotect(r *incoming, out *outcome) (*framing.Unverified, error) {
+	m := r.message
 	if m.WireFormat == message.WireFormatPublicMessage {
 		u, err := framing.UnprotectPublic(e.suite, m.Public, e.secrets.MembershipKey, e.context)
 		if err != nil {
@@ -448,7 +450,7 @@ func (e *epoch) unprotect(m *message.MLSMessage, out *outcome) (*framing.Unverif
 		}
 		return u, nil
 	}
-	draft := e.ratchets.Draft()
+	draft := r.draft(e.context.Epoch, e.ratchets)
 	own := false
 	u, err := framing.UnprotectPrivate(e.suite, m.Private, draft, e.secrets.SenderDataSecret, func(i treemath.LeafIndex) bool {
 		own = i == e.self()
@@ -510,7 +512,7 @@ func (s *state) receiveLate(ctx context.Context, c *Client, r *incoming) (*Event
 		return nil, nil, mlserr.New(mlserr.WrongWireFormat, "F4")
 	}
 	p := s.past[k]
-	draft := p.ratchets.Draft()
+	draft := r.draft(r.epoch, p.ratchets)
 	u, err := framing.UnprotectPrivate(s.suite, r.message.Private, draft, p.senderDataSecret, func(i treemath.LeafIndex) bool {
 		return s.memberAt(k, i) != nil
 	})
@@ -539,6 +541,6 @@ func (s *state) receiveLate(ctx context.Context, c *Client, r *incoming) (*Event
 	}
 	return ev, &outcome{
 		drafts:  []ratchetDraft{{epoch: r.epoch, draft: draft}},
-		deliver: ev,
+		deliver: []*Event{ev},
 	}, nil
 }

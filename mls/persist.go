@@ -272,10 +272,13 @@ func (g *Group) change(l *live, out *outcome) Change {
 		c.Delete = append(c.Delete, recordInbox+strconv.FormatUint(id, 10))
 	}
 	if out.sent != nil {
-		block, dropped, drop := l.sent.after(out.sent)
-		c.Put[recordSent+strconv.FormatUint(block.number, 10)] = block.digests
-		if drop {
-			c.Delete = append(c.Delete, recordSent+strconv.FormatUint(dropped, 10))
+		var changed, dropped []*sentBlock
+		out.sentBlocks, changed, dropped = l.sent.after(out.sent)
+		for _, b := range changed {
+			c.Put[recordSent+strconv.FormatUint(b.number, 10)] = b.digests
+		}
+		for _, b := range dropped {
+			c.Delete = append(c.Delete, recordSent+strconv.FormatUint(b.number, 10))
 		}
 	}
 	if out.next != nil {

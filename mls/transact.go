@@ -25,12 +25,14 @@ type live struct {
 type outcome struct {
 	next   *state         // nil: the state stays
 	drafts []ratchetDraft // to be applied to ratchets of the state before
-	// deliver is application data for the inbox.
-	deliver *Event
+	// deliver is application data for the inbox, at most maxDelivered.
+	deliver []*Event
 	// acknowledged inbox entries.
 	acknowledged []uint64
-	// sent is the digest of a message that leaves.
-	sent []byte
+	// sent are the digests of messages that leave; sentBlocks is the log with
+	// them, once change has made it.
+	sent       [][]byte
+	sentBlocks []*sentBlock
 	// client is what else happens to the client's scope, in the same batch.
 	client *clientChange
 	// kept and dropped are names of keys: see settleKeys.
@@ -45,6 +47,11 @@ type outcome struct {
 	// wipe is run after all is stored.
 	wipe []func()
 }
+
+// maxDelivered is how many messages go into the inbox in one batch, and what
+// makes their ids: the ids of a batch are those of its revision, in order. Ids
+// that format 1 gave are below all of them.
+const maxDelivered = 1 << 12
 
 type ratchetDraft struct {
 	epoch uint64
@@ -161,12 +168,10 @@ func (g *Group) expire(l *live, out *outcome) {
 // stored (S12).
 func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
 	b := Batch{Changes: []Change{g.change(l, out)}, KeysKept: out.kept, KeysDropped: out.dropped}
-	var entry *InboxEntry
-	if out.deliver != nil {
+	for i, ev := range out.deliver {
 		// The revision never repeats, also after a reload of an empty inbox.
-		out.deliver.InboxID = uint64(l.rev) + 1
-		entry = &InboxEntry{ID: out.deliver.InboxID, Event: out.deliver}
-		b.Changes[0].Put[recordInbox+strconv.FormatUint(entry.ID, 10)] = marshalInboxEvent(entry.Event)
+		ev.InboxID = (uint64(l.rev)+1)*maxDelivered + uint64(i)
+		b.Changes[0].Put[recordInbox+strconv.FormatUint(ev.InboxID, 10)] = marshalInboxEvent(ev)
 	}
 	if out.client == nil {
 		if err := g.client.store.Commit(ctx, b); err != nil {
@@ -180,14 +185,14 @@ func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
 	for _, d := range out.drafts {
 		d.draft.Apply()
 	}
-	if entry != nil {
-		l.inbox[entry.ID] = entry
+	for _, ev := range out.deliver {
+		l.inbox[ev.InboxID] = &InboxEntry{ID: ev.InboxID, Event: ev}
 	}
 	for _, id := range out.acknowledged {
 		delete(l.inbox, id)
 	}
 	if out.sent != nil {
-		l.sent.add(out.sent)
+		l.sent.blocks = out.sentBlocks
 	}
 	if out.next != nil {
 		l.state = out.next
@@ -294,33 +299,34 @@ func (log *sentLog) has(digest []byte) bool {
 	return false
 }
 
-// after returns the block that a digest goes into, with it, and the number of
-// the block that falls out, if one does.
-func (log *sentLog) after(digest []byte) (block *sentBlock, dropped uint64, drop bool) {
-	if n := len(log.blocks); n > 0 {
-		last := log.blocks[n-1]
-		if len(last.digests) < sentBlockSize*digestSize {
-			// What is written beyond the end of last is no one's until this block
-			// takes its place.
-			return &sentBlock{number: last.number, digests: append(last.digests, digest...)}, 0, false
+// after returns the blocks of the log with more digests in it: the newest
+// sentBlocks of them. Those of them that changed are new values, and those that
+// fell out are dropped. The log stays as it is.
+func (log *sentLog) after(digests [][]byte) (blocks, changed, dropped []*sentBlock) {
+	blocks = append(make([]*sentBlock, 0, len(log.blocks)+1), log.blocks...)
+	for len(digests) > 0 {
+		var b *sentBlock
+		n := len(blocks)
+		if n > 0 && len(blocks[n-1].digests) < sentBlockSize*digestSize {
+			last := blocks[n-1]
+			b = &sentBlock{number: last.number, digests: append(make([]byte, 0, sentBlockSize*digestSize), last.digests...)}
+			blocks[n-1] = b
+		} else {
+			b = &sentBlock{digests: make([]byte, 0, sentBlockSize*digestSize)}
+			if n > 0 {
+				b.number = blocks[n-1].number + 1
+			}
+			blocks = append(blocks, b)
 		}
-		block = &sentBlock{number: last.number + 1, digests: digest}
-		if n == sentBlocks {
-			return block, log.blocks[0].number, true
+		for ; len(digests) > 0 && len(b.digests) < cap(b.digests); digests = digests[1:] {
+			b.digests = append(b.digests, digests[0]...)
 		}
-		return block, 0, false
+		changed = append(changed, b)
 	}
-	return &sentBlock{digests: digest}, 0, false
-}
-
-func (log *sentLog) add(digest []byte) {
-	block, _, drop := log.after(digest)
-	if n := len(log.blocks); n > 0 && log.blocks[n-1].number == block.number {
-		log.blocks[n-1] = block
-		return
+	if over := len(blocks) - sentBlocks; over > 0 {
+		dropped = blocks[:over]
+		blocks = blocks[over:]
+		changed = changed[max(0, len(changed)-len(blocks)):]
 	}
-	if drop {
-		log.blocks = log.blocks[1:]
-	}
-	log.blocks = append(log.blocks, block)
+	return blocks, changed, dropped
 }

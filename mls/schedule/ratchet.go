@@ -119,17 +119,17 @@ func (r *ratchet) wipe() {
 	}
 }
 
-// wipeDropped overwrites the secrets of from that neither of the others holds;
+// wipeDropped overwrites the secrets of from that none of the others holds;
 // those may be nil.
-func wipeDropped(from, to, also *leafRatchets) {
+func wipeDropped(from *leafRatchets, others ...*leafRatchets) {
 	for i := range from {
 		r := &from[i]
-		if !r.shares(to, i) && !r.shares(also, i) {
+		if !slices.ContainsFunc(others, func(l *leafRatchets) bool { return r.shares(l, i) }) {
 			clear(r.secret)
 		}
 		for j := range r.skipped {
 			k := &r.skipped[j]
-			if !k.in(to, i) && !k.in(also, i) {
+			if !slices.ContainsFunc(others, func(l *leafRatchets) bool { return k.in(l, i) }) {
 				suite.Wipe(k.key, k.nonce)
 			}
 		}

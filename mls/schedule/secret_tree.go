@@ -127,12 +127,40 @@ func (t *SecretTree) Wipe() {
 // done nothing. One Draft may take many keys, each after the last. It reads the
 // tree, so that it is of no use once another Draft of the tree was applied.
 type Draft struct {
-	tree *SecretTree
-	base uint64 // tree.applied when the Draft was made
+	tree   *SecretTree
+	base   uint64 // tree.applied when the Draft was made
+	parent *Draft // of a Fork; else nil
 	// nodes are the nodes that differ from the tree's: nil where a secret is
 	// consumed. leaves are the leaves that differ.
 	nodes  map[treemath.NodeIndex][]byte
 	leaves map[treemath.LeafIndex]*leafRatchets
+}
+
+// Fork returns a Draft on top of d, which stays as it is until Join: for a
+// message of a batch, that may turn out not to open. It is of no use once d has
+// changed otherwise.
+func (d *Draft) Fork() *Draft {
+	return &Draft{tree: d.tree, base: d.base, parent: d}
+}
+
+// Forked reports whether d was made by Fork.
+func (d *Draft) Forked() bool { return d.parent != nil }
+
+// Join makes the changes of a Fork in the Draft that it was made of, and wipes
+// what they consumed of it. The Fork is empty after that.
+func (d *Draft) Join() {
+	p := d.parent
+	for x, secret := range d.nodes {
+		if p.nodes == nil {
+			p.nodes = map[treemath.NodeIndex][]byte{}
+		}
+		clear(p.nodes[x]) // the tree's own are not in it
+		p.nodes[x] = secret
+	}
+	for leaf, changed := range d.leaves {
+		p.setLeaf(leaf, changed)
+	}
+	d.nodes, d.leaves = nil, nil
 }
 
 // Contains reports whether leaf is one of the tree's, blank or not.
@@ -246,6 +274,14 @@ func (d *Draft) leaf(leaf treemath.LeafIndex) *leafRatchets {
 	if l, ok := d.leaves[leaf]; ok {
 		return l
 	}
+	return d.below(leaf)
+}
+
+// below returns the ratchets of a leaf as they are without the Draft.
+func (d *Draft) below(leaf treemath.LeafIndex) *leafRatchets {
+	if d.parent != nil {
+		return d.parent.leaf(leaf)
+	}
 	return d.tree.leaves[leaf]
 }
 
@@ -256,7 +292,7 @@ func (d *Draft) setLeaf(leaf treemath.LeafIndex, changed *leafRatchets) {
 		d.leaves = map[treemath.LeafIndex]*leafRatchets{}
 	}
 	if earlier, ok := d.leaves[leaf]; ok {
-		wipeDropped(earlier, changed, d.tree.leaves[leaf])
+		wipeDropped(earlier, changed, d.below(leaf), d.tree.leaves[leaf])
 	}
 	d.leaves[leaf] = changed
 }
@@ -265,6 +301,9 @@ func (d *Draft) setLeaf(leaf treemath.LeafIndex, changed *leafRatchets) {
 func (d *Draft) node(x treemath.NodeIndex) []byte {
 	if secret, ok := d.nodes[x]; ok {
 		return secret
+	}
+	if d.parent != nil {
+		return d.parent.node(x)
 	}
 	return d.tree.nodes[x]
 }
@@ -340,7 +379,7 @@ func (d *Draft) Apply() {
 	}
 	for leaf, changed := range d.leaves {
 		if old := t.leaves[leaf]; old != nil {
-			wipeDropped(old, changed, nil)
+			wipeDropped(old, changed)
 		}
 		t.leaves[leaf] = changed
 	}
@@ -356,7 +395,7 @@ func (d *Draft) Wipe() {
 		clear(secret)
 	}
 	for leaf, changed := range d.leaves {
-		wipeDropped(changed, d.tree.leaves[leaf], nil)
+		wipeDropped(changed, d.below(leaf), d.tree.leaves[leaf])
 	}
 	d.nodes, d.leaves = nil, nil
 }

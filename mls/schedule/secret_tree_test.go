@@ -718,3 +718,75 @@ func BenchmarkSecretTree(b *testing.B) {
 		}
 	})
 }
+
+// TestFork: forks that are joined come to what one Draft comes to, and forks
+// that are dropped to nothing, whatever they have derived.
+func TestFork(t *testing.T) {
+	s := lookup(t, suite.X25519AES128SHA256Ed25519)
+	for seed := range uint64(50) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		secret := encryptionSecret(s)
+		plain, forked := NewSecretTree(s, 8, secret), NewSecretTree(s, 8, secret)
+		for range 3 { // batches
+			one, batch := plain.Draft(), forked.Draft()
+			for range 12 {
+				leaf, r, generation := treemath.LeafIndex(random.IntN(8)), Ratchet(random.IntN(2)), uint32(random.IntN(6))
+				fork := batch.Fork()
+				key, nonce, err := fork.Key(leaf, r, generation)
+				if random.IntN(3) == 0 {
+					continue // it did not open
+				}
+				wantKey, wantNonce, wantErr := one.Key(leaf, r, generation)
+				if !bytes.Equal(key, wantKey) || !bytes.Equal(nonce, wantNonce) || mlserr.CodeOf(err) != mlserr.CodeOf(wantErr) {
+					t.Fatalf("seed %d: leaf %d, generation %d: %v, want %v", seed, leaf, generation, err, wantErr)
+				}
+				if err == nil {
+					checkKey(t, NewSecretTree(s, 8, secret), leaf, r, generation, key, nonce)
+					fork.Join()
+				}
+			}
+			changes := map[string][]byte{}
+			one.Changes(func(name string, record []byte) { changes[name] = record })
+			batch.Changes(func(name string, record []byte) {
+				if !bytes.Equal(record, changes[name]) {
+					t.Fatalf("seed %d: the record %s differs", seed, name)
+				}
+				delete(changes, name)
+			})
+			if len(changes) != 0 {
+				t.Fatalf("seed %d: records are missing", seed)
+			}
+			one.Apply()
+			batch.Apply()
+			if !sameRecords(recordsOf(plain), recordsOf(forked)) {
+				t.Fatalf("seed %d: the trees differ", seed)
+			}
+		}
+	}
+}
+
+// TestSkipTo: what is below is given up, and what is there already stays.
+func TestSkipTo(t *testing.T) {
+	s := lookup(t, suite.X25519AES128SHA256Ed25519)
+	tree := NewSecretTree(s, 4, encryptionSecret(s))
+	d := tree.Draft()
+	for _, to := range []uint64{5, 3, 5, 64} {
+		if err := d.SkipTo(1, Handshake, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if position, err := d.Position(1, Handshake); err != nil || position != 64 {
+		t.Fatalf("at %d, %v", position, err)
+	}
+	generation, _, _, err := d.Next(1, Handshake)
+	if err != nil || generation != 64 {
+		t.Fatalf("generation %d, %v", generation, err)
+	}
+	_, _, err = d.Key(1, Handshake, 63)
+	wantCode(t, "given up", err, mlserr.AlreadyProcessed)
+	if position, _ := d.Position(1, Application); position != 0 {
+		t.Error("the other ratchet moved too")
+	}
+	wantCode(t, "too far", d.SkipTo(1, Handshake, MaxGenerations), mlserr.GenerationsSpent)
+	wantCode(t, "no such leaf", d.SkipTo(4, Handshake, 1), mlserr.InvalidSender)
+}

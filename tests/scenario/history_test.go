@@ -49,7 +49,7 @@ func TestScenarioHistories(t *testing.T) {
 		total.add(w.count)
 		played++
 	})
-	if c := total; played >= 500 && min(c.epochs, c.joins, c.externals, c.resyncs, c.removals, c.read, c.refused, c.lost, c.updates, c.rotations, c.psks, c.reinits, c.branches) == 0 {
+	if c := total; played >= 500 && min(c.epochs, c.joins, c.externals, c.resyncs, c.removals, c.read, c.refused, c.lost, c.updates, c.rotations, c.psks, c.reinits, c.branches, c.batches) == 0 {
 		t.Errorf("something never happened in %d histories: %+v", played, c)
 	}
 	t.Logf("%+v", total)

@@ -772,6 +772,9 @@ func (w *world) probe(s *seat) {
 
 // catchUp delivers what waits for a seat until nothing more gets through.
 func (w *world) catchUp(s *seat) {
+	if len(s.queue) > 1 && s.status != outside && w.texts%4 == 0 {
+		w.compareBatch(s)
+	}
 	for progress := true; progress; {
 		progress = false
 		for _, e := range slices.Clone(s.queue) {
@@ -783,6 +786,53 @@ func (w *world) catchUp(s *seat) {
 			progress = progress || len(s.device.psks) != psks
 		}
 	}
+}
+
+// compareBatch has two copies of a device receive what waits for it: one message
+// by message, one all at once. What comes of each message is the same.
+func (w *world) compareBatch(s *seat) {
+	var groups [2]*mls.Group
+	for i := range groups {
+		c := s.device.clone()
+		defer c.Close()
+		g, err := c.Group(ctx, w.room.id)
+		if err != nil {
+			w.fatalf("a copy of %s has no group: %v", s.device.name, err)
+		}
+		groups[i] = g
+	}
+	messages := make([][]byte, 0, len(s.queue))
+	for _, e := range s.queue {
+		if e.kind != welcome {
+			messages = append(messages, e.bytes)
+		}
+	}
+	list, err := groups[0].ReceiveAll(ctx, messages)
+	if err != nil {
+		w.fatalf("a copy of %s receives %d messages: %v", s.device.name, len(messages), err)
+	}
+	for i, b := range messages {
+		ev, err := groups[1].Receive(ctx, b)
+		got := list[i]
+		if mlserr.CodeOf(got.Err) != mlserr.CodeOf(err) || (got.Event == nil) != (ev == nil) ||
+			ev != nil && (got.Event.Type != ev.Type || !bytes.Equal(got.Event.Content, ev.Content)) {
+			w.fatalf("a copy of %s gets %+v, %v of message %d of %d in a batch, and %+v, %v of it alone", s.device.name, got.Event, got.Err, i, len(messages), ev, err)
+		}
+	}
+	var states [2]mls.Info
+	var inboxes [2][]mls.InboxEntry
+	for i, g := range groups {
+		if states[i], err = g.Info(ctx); err == nil {
+			inboxes[i], err = g.Inbox(ctx)
+		}
+		if err != nil {
+			w.fatalf("a copy of %s: %v", s.device.name, err)
+		}
+	}
+	if states[0].Status != states[1].Status || !bytes.Equal(states[0].EpochAuthenticator, states[1].EpochAuthenticator) || len(inboxes[0]) != len(inboxes[1]) {
+		w.fatalf("copies of %s differ by how they receive", s.device.name)
+	}
+	w.count.batches++
 }
 
 // received takes a message out of the queue.

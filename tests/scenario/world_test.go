@@ -81,7 +81,7 @@ type world struct {
 // counts say what happened in histories, so that a test can assert that its
 // histories are not empty.
 type counts struct {
-	epochs, joins, externals, resyncs, removals, read, refused, lost, updates, rotations, psks, reinits, branches, crashes, phantoms int
+	epochs, joins, externals, resyncs, removals, read, refused, lost, updates, rotations, psks, reinits, branches, crashes, phantoms, batches int
 }
 
 func (c *counts) add(d counts) {
@@ -98,6 +98,7 @@ func (c *counts) add(d counts) {
 	c.psks += d.psks
 	c.reinits += d.reinits
 	c.branches += d.branches
+	c.batches += d.batches
 	c.crashes += d.crashes
 	c.phantoms += d.phantoms
 }
