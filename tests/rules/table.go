@@ -38,7 +38,7 @@ var table = []Rule{
 
 	// Framing.
 	{ID: "F1", Section: "6", Says: "the message is for this group",
-		At:    []Place{{"mls/message.go", "Group.Receive", "WrongGroup"}},
+		At:    []Place{{"mls/message.go", "Group.parse", "WrongGroup"}},
 		Tests: []Test{{"mls", "TestForgedCommitContent", "group_id"}, {"mls", "TestForgedApplication", "group_id"}, {"mls", "TestForgedProposalMessages", "in another group"}}},
 	{ID: "F2", Section: "6", Says: "a handshake message is for this epoch, application data for it or one retained",
 		At: []Place{{"mls/message.go", "live.receive", "EpochBehind"}, {"mls/message.go", "state.receiveLate", "EpochBehind"}},
@@ -493,7 +493,7 @@ var table = []Rule{
 		At:    []Place{{"mls/message.go", "state.receiveLate", ""}, {"mls/state.go", "state.memberAt", ""}},
 		Tests: []Test{{"mls", "TestLateSender", ""}}},
 	{ID: "S11", Section: "12.4.3.1", Says: "a Welcome does not take the place of a group that is held; the id inside is the one outside",
-		At:    []Place{{"mls/group.go", "Client.adopt", "GroupExists"}, {"mls/message.go", "Group.Receive", "WrongGroup"}},
+		At:    []Place{{"mls/group.go", "Client.adopt", "GroupExists"}, {"mls/message.go", "Group.parse", "WrongGroup"}},
 		Tests: []Test{{"mls", "TestGroupExists", ""}, {"mls", "TestForgedWelcome", "group_id, all else made for it"}, {"mls", "TestForgedCommitContent", "group_id"}}},
 	{ID: "S12", Section: "9.2", Says: "no key and nonce are used twice: a generation is stored before its message is released",
 		At:    []Place{{"mls/transact.go", "Group.store", ""}, {"mls/schedule/secret_tree.go", "Draft.Next", ""}, {"mls/rollback.go", "state.notSent", "RolledBack"}, {"mls/rollback.go", "state.mayUseKeys", "RolledBack"}},
