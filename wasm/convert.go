@@ -608,6 +608,16 @@ func eventValue(e *mls.Event) any {
 
 func inboxValue(e mls.InboxEntry) any { return eventValue(e.Event) }
 
+func receivedValue(r mls.Received) any {
+	o := object{}
+	if r.Err != nil {
+		o["error"] = errorValue(r.Err)
+	} else {
+		o["event"] = eventValue(r.Event)
+	}
+	return o.value()
+}
+
 func headerValue(h message.Header) any {
 	o := object{"wireFormat": int(h.WireFormat)}
 	switch h.WireFormat {
@@ -647,6 +657,11 @@ func listed(list message.Extensions) *message.Extensions {
 		return nil
 	}
 	return &list
+}
+
+// sending reads how application data is sent.
+func (in *args) sending() mls.SendOptions {
+	return mls.SendOptions{AuthenticatedData: in.optionalBytes("authenticatedData"), PaddingBlock: countOrNone(in.optionalNumber("padding"))}
 }
 
 // codePoints turns numbers into code points of a registry.

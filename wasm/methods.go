@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"webmls/mls"
 	"webmls/mls/message"
@@ -235,14 +236,24 @@ var methods = map[string]method{
 		return func(ctx context.Context, g *mls.Group) (any, error) { return nothing(g.DropProposal(ctx, reference)) }
 	}),
 	"group.send": ofGroup(func(in *args) groupStep {
-		content, options := in.bytes("content"), mls.SendOptions{AuthenticatedData: in.optionalBytes("authenticatedData")}
+		content, options := in.bytes("content"), in.sending()
 		return func(ctx context.Context, g *mls.Group) (any, error) {
 			return as(bytesValue)(g.Send(ctx, content, options))
+		}
+	}),
+	"group.sendAll": ofGroup(func(in *args) groupStep {
+		contents, options := in.bytesList("contents"), in.sending()
+		return func(ctx context.Context, g *mls.Group) (any, error) {
+			return asList(bytesValue)(g.SendAll(ctx, contents, options))
 		}
 	}),
 	"group.receive": ofGroup(func(in *args) groupStep {
 		b := in.bytes("message")
 		return func(ctx context.Context, g *mls.Group) (any, error) { return as(eventValue)(g.Receive(ctx, b)) }
+	}),
+	"group.receiveAll": ofGroup(func(in *args) groupStep {
+		messages := in.bytesList("messages")
+		return func(ctx context.Context, g *mls.Group) (any, error) { return receivedAll(g.ReceiveAll(ctx, messages)) }
 	}),
 	"group.inbox": ofGroup(func(in *args) groupStep {
 		return func(ctx context.Context, g *mls.Group) (any, error) { return asList(inboxValue)(g.Inbox(ctx)) }
@@ -304,6 +315,17 @@ func infoOf(ctx context.Context) func(*mls.Group, error) (any, error) {
 		}
 		return as(infoValue)(g.Info(ctx))
 	}
+}
+
+// receivedAll makes the result of a step that receives many messages. What was
+// received before the step failed is stored, so that it must be told: the others
+// have the error of the step as theirs.
+func receivedAll(list []mls.Received, err error) (any, error) {
+	reached := slices.ContainsFunc(list, func(r mls.Received) bool { return r.Event != nil })
+	if err != nil && !reached {
+		return nil, err
+	}
+	return asList(receivedValue)(list, nil)
 }
 
 // founded makes the result of a step that gives a group and the commit that

@@ -6,6 +6,8 @@
  * numbers, bytes as `Uint8Array`. What is absent in Go is absent here.
  */
 
+import type { ErrorValue } from "./errors.js";
+
 /** The version of this package and of the WebAssembly program that it works with. */
 export const version = "0.1.0";
 
@@ -126,8 +128,10 @@ export interface GroupMethods {
   }): ProposalResultValue;
   "group.proposals"(args: {}): ProposalValue[];
   "group.dropProposal"(args: { reference: Uint8Array }): void;
-  "group.send"(args: { content: Uint8Array; authenticatedData?: Uint8Array }): Bytes;
+  "group.send"(args: { content: Uint8Array; authenticatedData?: Uint8Array; padding?: number }): Bytes;
+  "group.sendAll"(args: { contents?: Uint8Array[]; authenticatedData?: Uint8Array; padding?: number }): Bytes[];
   "group.receive"(args: { message: Uint8Array }): EventValue;
+  "group.receiveAll"(args: { messages?: Uint8Array[] }): ReceivedValue[];
   "group.inbox"(args: {}): EventValue[];
   "group.acknowledge"(args: { ids?: number[] }): void;
   "group.exportSecret"(args: { label: Uint8Array; context: Uint8Array; length: number }): Bytes;
@@ -345,6 +349,12 @@ export interface EventValue {
   content?: Bytes;
   proposal?: ProposalValue;
   update?: UpdateValue;
+}
+
+/** What became of one message of many: the one or the other. */
+export interface ReceivedValue {
+  event?: EventValue;
+  error?: ErrorValue;
 }
 
 /** What the outside of a message shows. */

@@ -15,12 +15,13 @@ import type {
   MemberValue,
   ProposalValue,
   PskValue,
+  ReceivedValue,
   ReInitValue,
   SenderValue,
   UpdateValue,
   WelcomeValue,
 } from "./bridge.js";
-import { failure } from "./errors.js";
+import { errorOf, failure } from "./errors.js";
 import type {
   CipherSuite,
   Claim,
@@ -42,6 +43,7 @@ import type {
   Proposal,
   PSK,
   PSKInput,
+  Received,
   ReceivedEvent,
   ReInit,
   ReInitContents,
@@ -280,6 +282,10 @@ export function event(value: EventValue): ReceivedEvent {
       return { ...base, type: "own" };
   }
   throw failure("INTERNAL", `an event of type ${value.type}`);
+}
+
+export function received(value: ReceivedValue): Received {
+  return value.event ? event(value.event) : { type: "refused", error: errorOf(value.error!) };
 }
 
 const wireFormats = ["public-message", "private-message", "welcome", "group-info", "key-package"] as const;

@@ -21,7 +21,9 @@ import type {
   Proposal,
   ProposalContents,
   ProposalResult,
+  Received,
   ReceivedEvent,
+  SendOptions,
   SuccessorOptions,
 } from "./types.js";
 
@@ -254,8 +256,13 @@ export class Group extends Emitter {
    * Rejects with PENDING_PROPOSALS, NOT_A_MEMBER, GROUP_READ_ONLY,
    * GENERATIONS_SPENT and STATE_ROLLED_BACK (StateError).
    */
-  send(content: string | Uint8Array, options: CallOptions & { authenticatedData?: Uint8Array } = {}): Promise<Bytes> {
+  send(content: string | Uint8Array, options: SendOptions = {}): Promise<Bytes> {
     return this.#call("group.send", () => ({ ...options, content: decode.utf8(content) }));
+  }
+
+  /** Encrypts many contents at once, in their order: all or none. It costs much less than one {@link send} for each. Rejects as that does. */
+  sendAll(contents: readonly (string | Uint8Array)[], options: SendOptions = {}): Promise<Bytes[]> {
+    return this.#call("group.sendAll", () => ({ ...options, contents: contents.map(decode.utf8) }));
   }
 
   /**
@@ -269,6 +276,19 @@ export class Group extends Emitter {
    */
   async receive(message: Uint8Array, options: CallOptions = {}): Promise<ReceivedEvent> {
     return this.happened(decode.event(await this.#call("group.receive", () => ({ ...options, message }))));
+  }
+
+  /**
+   * Processes many messages in their order, after a time away say: at much less
+   * cost than one {@link receive} for each. The result has an event for each, or
+   * the error with which it was refused; that one changes nothing and stops
+   * nothing. Only when none was received, and not for a fault of their own, it
+   * rejects: with CANCELLED or STORE_FAILED (StorageError), say.
+   */
+  async receiveAll(messages: readonly Uint8Array[], options: CallOptions = {}): Promise<Received[]> {
+    const list = (await this.#call("group.receiveAll", () => ({ ...options, messages: [...messages] }))).map(decode.received);
+    for (const result of list) if (result.type !== "refused") this.happened(result);
+    return list;
   }
 
   /** The application data that was received and not yet acknowledged, oldest first. */

@@ -2,7 +2,7 @@
  * The WebAssembly program: loads it, runs it, and is its host. It lives where
  * the program runs: in the worker, or in the page with `thread: "current"`.
  */
-import type { Args, Bytes, CallMethod, Control, Description, EventValue, Result, Settings } from "./bridge.js";
+import type { Args, Bytes, CallMethod, Control, Description, EventValue, ReceivedValue, Result, Settings } from "./bridge.js";
 import { version } from "./bridge.js";
 import { describe, errorOf, failure, type ErrorValue, type MLSError } from "./errors.js";
 import type { HostClient, Place } from "./connection.js";
@@ -240,12 +240,14 @@ export class Runtime {
 
 /** What other instances are told of the result of a call. */
 function eventsOf(method: CallMethod, args: object, result: unknown): TabEvent[] {
+  const told = (events: (EventValue | undefined)[]): TabEvent[] =>
+    events.flatMap((event) => (event && event.type !== "own" ? [{ kind: "event", event }] : []));
   switch (method) {
     case "group.receive":
-    case "group.applyPendingCommit": {
-      const event = result as EventValue;
-      return event.type === "own" ? [] : [{ kind: "event", event }];
-    }
+    case "group.applyPendingCommit":
+      return told([result as EventValue]);
+    case "group.receiveAll":
+      return told((result as ReceivedValue[]).map(({ event }) => event));
     case "group.delete":
       return [{ kind: "closed", group: (args as { group: Uint8Array }).group }];
   }

@@ -1,5 +1,6 @@
 /** The types of the API. */
 import type { Bytes } from "./bridge.js";
+import type { MLSError } from "./errors.js";
 import type { LogEntry } from "./log.js";
 import type { Thread } from "./thread.js";
 
@@ -292,6 +293,14 @@ export interface Passkey {
   relyingParty?: string;
 }
 
+/** How application data is sent. */
+export interface SendOptions extends CallOptions {
+  /** What travels along readable to all, and authenticated. */
+  authenticatedData?: Uint8Array;
+  /** Pad the content to a multiple of this many bytes, 0 for no padding, and not as {@link Limits.padding} says. */
+  padding?: number;
+}
+
 /** A group context extension (RFC 9420, Section 13.4), by its code point. */
 export interface Extension {
   /** The code point of the IANA registry. */
@@ -552,6 +561,17 @@ export interface ProposalBase {
 
 /** What a received message turned out to be. Branch by `type`. */
 export type ReceivedEvent = ApplicationEvent | ProposalEvent | GroupUpdateEvent | RemovedEvent | OwnEvent;
+
+/** What became of one message of many that were received at once. Branch by `type`. */
+export type Received = ReceivedEvent | RefusedMessage;
+
+/** A message that was not received. It has changed nothing. */
+export interface RefusedMessage {
+  /** Tells it from the events. */
+  readonly type: "refused";
+  /** Why, as {@link Group.receive} rejects. */
+  readonly error: MLSError;
+}
 
 /** What all events have. */
 export interface EventBase {

@@ -44,7 +44,7 @@ var (
 		"credential": "CredentialValue", "extensions": "ExtensionValue", "readPSK": "PskValue", "reInit": "ReInitValue",
 		"readCustom": "CustomValue", "limits": "LimitsValue", "supported": "SupportedValue",
 	}
-	composites = []string{"successor"}
+	composites = []string{"successor", "sending"}
 )
 
 // goMethods reads the table of methods: the arguments of each. Those that

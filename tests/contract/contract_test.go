@@ -220,6 +220,7 @@ func oneValue(x X) any { o := object{"a": 1, "b": optionalBytes(x.b)}; if x.c { 
 `
 
 const convertSide = `package main
+func (in *args) sending() S { return S{} }
 func (in *args) successor() S { return S{in.optionalBytes("identity")} }
 func (in *args) credential(name string) C { return value(in, name, func(in *args) C { return C{in.number("type"), in.optionalBytes("data")} }) }
 `
