@@ -517,6 +517,61 @@ describe("the API", { timeout: 170_000 }, () => {
   );
 
   onPage(
+    "many messages at once: sent all or none, received each for itself",
+    async (open) => {
+      const { groups } = await kit.crowd(["alice", "bob"], { open });
+      const [ours, theirs] = groups;
+      const heard = [];
+      theirs.on("message", ({ text }) => heard.push(text));
+      theirs.on("group-update", ({ epoch }) => heard.push(String(epoch)));
+      const sealed = await ours.sendAll(["one", new Uint8Array([0x74, 0x77, 0x6f]), "three"], { authenticatedData: new Uint8Array([9]), padding: 0 });
+      const { commit } = await ours.update();
+      await ours.applyPendingCommit();
+      const after = await ours.sendAll(["four"]);
+      const forged = sealed[0].map((byte, i) => (i === sealed[0].length - 1 ? byte ^ 1 : byte));
+      const list = await theirs.receiveAll([sealed[1], forged, sealed[0], sealed[0], new Uint8Array(3), commit, after[0], sealed[2], commit]);
+      const out = { list: list.map((r) => (r.type === "refused" ? `${r.error.constructor.name} ${r.error.code}` : `${r.type} ${r.text ?? r.epoch}`)) };
+      out.op = list[1].error.op;
+      out.data = [...list[0].authenticatedData];
+      out.heard = heard;
+      out.inbox = (await theirs.inbox()).map(({ text }) => text);
+      out.same = await kit.same(ours, theirs);
+      out.own = (await ours.receiveAll(sealed)).map(({ type }) => type);
+      out.empty = [(await ours.sendAll([])).length, (await ours.receiveAll([])).length];
+      await theirs.propose({ update: true });
+      out.waiting = await kit.codeOf(theirs.sendAll(["x", "y"]));
+      out.wrong = [await kit.codeOf(ours.sendAll(["x", 7])), await kit.codeOf(ours.receiveAll([7]))];
+      out.unpadded = (await ours.send("x", { padding: 0 })).length < (await ours.send("x")).length;
+      out.aborted = await kit.codeOf(ours.receiveAll(sealed, { signal: AbortSignal.abort() }));
+      return out;
+    },
+    {
+      list: [
+        "application two",
+        "RejectedError DECRYPTION_FAILED",
+        "application one",
+        "EpochError ALREADY_PROCESSED",
+        "MalformedError UNKNOWN_VERSION",
+        "group-update 2",
+        "application four",
+        "application three",
+        "EpochError ALREADY_PROCESSED",
+      ],
+      op: "group.receiveAll",
+      data: [9],
+      heard: ["two", "one", "2", "four", "three"],
+      inbox: ["two", "one", "four", "three"],
+      same: true,
+      own: ["own", "own", "own"],
+      empty: [0, 0],
+      waiting: "StateError PENDING_PROPOSALS",
+      wrong: ["StateError INVALID_ARGUMENT", "StateError INVALID_ARGUMENT"],
+      unpadded: true,
+      aborted: "StorageError CANCELLED",
+    },
+  );
+
+  onPage(
     "events reach the listeners of the group, then those of the client, before the call resolves",
     async (open) => {
       const heard = [];

@@ -291,6 +291,19 @@ export function received(event: ReceivedEvent): string | undefined {
   event satisfies never;
 }
 
+export async function batches(group: Group, messages: Uint8Array[]): Promise<void> {
+  const sealed = await group.sendAll(["hello", new Uint8Array(1)], { padding: 1024, signal: AbortSignal.timeout(1000) });
+  is<Same<(typeof sealed)[number], Uint8Array<ArrayBuffer>>>();
+  for (const result of await group.receiveAll(messages)) {
+    if (result.type === "refused") is<Same<typeof result.error, MLSError>>();
+    else received(result);
+    // @ts-expect-error: one that was received has no error
+    if (result.type === "application") result.error;
+  }
+  // @ts-expect-error: a list
+  await group.sendAll("hello");
+}
+
 export function events(mls: MLS, group: Group): void {
   const stop = mls.on("message", (event, from) => {
     is<Same<typeof event.text, string>>();
