@@ -2,7 +2,7 @@
  * A log of what a client was asked, without secrets, and its replay: to find
  * out why a message was refused, or why two devices have come apart.
  */
-import type { CallMethod } from "./bridge.js";
+import type { CallMethod, ReceivedValue } from "./bridge.js";
 import { MLSError, type ErrorCode } from "./errors.js";
 import type { MLS } from "./mls.js";
 
@@ -27,6 +27,8 @@ export interface LogEntry {
   readonly type?: string;
   /** The epoch that the result names, in decimal. */
   readonly epoch?: string;
+  /** Where many messages were received: what each turned out to be, or the code with which it was refused. */
+  readonly each?: readonly string[];
 }
 
 /** What became of an entry of a log when it was replayed. */
@@ -41,11 +43,11 @@ export interface Replayed {
 
 /** Arguments that hold what others have sent, or will be sent, and what names things. */
 const shown = new Set([
-  "group", "identity", "message", "welcome", "groupInfo", "ratchetTree", "keyPackage", "keyPackages", "add", "reference", "references",
+  "group", "identity", "message", "messages", "welcome", "groupInfo", "ratchetTree", "keyPackage", "keyPackages", "add", "reference", "references",
 ]);
 
 /** Methods whose outcome depends on nothing but the state and what a log shows. */
-const replayable = ["joinGroup", "inspectWelcome", "group.receive", "group.acknowledge", "group.dropProposal", "group.delete"] as const;
+const replayable = ["joinGroup", "inspectWelcome", "group.receive", "group.receiveAll", "group.acknowledge", "group.dropProposal", "group.delete"] as const;
 
 /** Makes the entry of a call that ended. */
 export function entryOf(number: number, method: string, args: object, end: { result: unknown } | { error: MLSError }): LogEntry {
@@ -56,6 +58,7 @@ export function entryOf(number: number, method: string, args: object, end: { res
   }
   if ("error" in end) return { number, method, input, outcome: end.error.code };
   const { type, epoch } = (typeof end.result === "object" ? (end.result ?? {}) : {}) as Partial<Record<string, unknown>>;
+  const each = method === "group.receiveAll" && (end.result as ReceivedValue[]).map(({ event, error }) => event?.type ?? error!.code);
   return {
     number,
     method,
@@ -63,6 +66,7 @@ export function entryOf(number: number, method: string, args: object, end: { res
     outcome: "ok",
     ...(typeof type === "string" && { type }),
     ...(typeof epoch === "string" && { epoch }),
+    ...(each && { each }),
   };
 }
 
@@ -94,8 +98,9 @@ export async function replay(mls: MLS, log: readonly LogEntry[]): Promise<Replay
     const method = replayable.find((name) => name === entry.method);
     if (!method) continue;
     const args = Object.fromEntries(Object.entries(entry.input).map(([name, value]) => [name, argumentOf(value)]));
-    const { outcome, type, epoch } = await mls.repeat(method, args);
-    again.push({ entry, outcome, same: outcome === entry.outcome && type === entry.type && epoch === entry.epoch });
+    const { outcome, type, epoch, each } = await mls.repeat(method, args);
+    const same = outcome === entry.outcome && type === entry.type && epoch === entry.epoch && String(each) === String(entry.each);
+    again.push({ entry, outcome, same });
   }
   return again;
 }
