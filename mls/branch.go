@@ -21,6 +21,7 @@ type BranchOptions struct {
 // those of Commit.
 func (g *Group) Branch(ctx context.Context, keyPackages [][]byte, opts BranchOptions) (next *Group, result *CommitResult, err error) {
 	defer atOp(&err, "group.branch")
+	defer begin(ctx).end(&err)
 	var s *state
 	if err := g.viewMember(ctx, func(st *state) error { s = st; return nil }); err != nil {
 		return nil, nil, err

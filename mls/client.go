@@ -91,7 +91,7 @@ func Open(ctx context.Context, config Config) (c *Client, err error) {
 	}
 	c = &Client{
 		supported: config.Supported,
-		keys:      config.Keys,
+		keys:      stepKeys{config.Keys},
 		store:     config.Store,
 		auth:      config.Authenticator,
 		now:       config.Now,
@@ -215,6 +215,9 @@ func (c *Client) change(ctx context.Context, make func() (*clientChange, error))
 	defer unlock()
 	for try := 1; ; try++ {
 		change, err := make()
+		if err == nil && ctx.Err() != nil {
+			err = mlserr.Wrap(mlserr.Cancelled, "", ctx.Err())
+		}
 		if err == nil {
 			err = c.commitWith(ctx, Batch{}, change)
 		}
@@ -386,10 +389,18 @@ func (c *Client) CreateKeyPackages(ctx context.Context, identityID []byte, n int
 	if err != nil {
 		return nil, err
 	}
+	p := begin(ctx)
+	defer p.end(&err)
+	p.plan(n)
 	own := make(map[string]*ownKeyPackage, n)
 	put := make(Records, n)
 	var kept []string
-	for range n {
+	for i := range n {
+		if i%stepSize == 0 {
+			if err := pause(ctx); err != nil {
+				return nil, err
+			}
+		}
 		kp, record, err := c.newKeyPackage(ctx, identity, opts)
 		if err != nil {
 			return nil, err
@@ -399,6 +410,7 @@ func (c *Client) CreateKeyPackages(ctx context.Context, identityID []byte, n int
 		put[recordKeyPackage+hexName(ref)] = record.marshal()
 		kept = append(kept, named(record.initName, record.leafName)...)
 		list = append(list, wire.Marshal(&message.MLSMessage{WireFormat: message.WireFormatKeyPackage, KeyPackage: kp}))
+		p.advance(1)
 	}
 	err = c.change(ctx, func() (*clientChange, error) {
 		return &clientChange{put: put, kept: kept, apply: func(s *clientState) {

@@ -59,6 +59,7 @@ type CommitResult struct {
 // on proposals and leaves.
 func (g *Group) Commit(ctx context.Context, opts CommitOptions) (result *CommitResult, err error) {
 	defer atOp(&err, "group.commit")
+	defer begin(ctx).end(&err)
 	err = g.transact(ctx, func(l *live) (*outcome, error) {
 		s := l.state
 		if err := s.mayChange(); err != nil {
@@ -197,6 +198,8 @@ func parseKeyPackage(b []byte) (*message.KeyPackage, error) {
 // out. With another identity the commit is signed by the old key, what belongs to
 // the new epoch by the new one, and there is always a path (S18).
 func (s *state) createCommit(ctx context.Context, c *Client, list *proposalList, identity *Identity, opts *CommitOptions, out *outcome) (*pendingCommit, error) {
+	// For each Add two signatures, two keys and a ciphertext, and the path.
+	progressOf(ctx).plan(5*len(list.adds) + s.epoch.tree.MemberCount())
 	e := s.epoch
 	self := e.self()
 

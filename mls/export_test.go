@@ -364,3 +364,6 @@ func (g *Group) ForgetSent() {
 	defer g.unlock()
 	g.live.sent = sentLog{}
 }
+
+// SteppedKeys are Keys whose long lists are done in steps.
+func SteppedKeys(k suite.Keys) suite.Keys { return stepKeys{k} }

@@ -37,6 +37,8 @@ func (c *Client) JoinExternal(ctx context.Context, identityID, groupInfo []byte,
 	if len(opts.RatchetTree) > c.limits.MaxMessage {
 		return nil, nil, mlserr.New(mlserr.TooLarge, "ratchet tree")
 	}
+	p := begin(ctx)
+	defer p.end(&err)
 	identity, err := c.Identity(ctx, identityID)
 	if err != nil {
 		return nil, nil, err
@@ -89,6 +91,8 @@ func (c *Client) createExternalCommit(ctx context.Context, identity *Identity, i
 	if err != nil {
 		return nil, err
 	}
+	leaves, keys := countNodes(nodes)
+	progressOf(ctx).plan(leaves + keys + leaves) // each signature, each key, and what the path is encrypted to
 	t, members, err := c.checkGroupInfo(ctx, s, info, nodes)
 	if err != nil {
 		return nil, err

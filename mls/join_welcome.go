@@ -32,6 +32,8 @@ func (c *Client) JoinGroup(ctx context.Context, welcome []byte, opts JoinOptions
 	if len(opts.RatchetTree) > c.limits.MaxMessage {
 		return nil, mlserr.New(mlserr.TooLarge, "ratchet tree")
 	}
+	p := begin(ctx)
+	defer p.end(&err)
 	j, entry, err := c.openWelcome(ctx, welcome)
 	if err != nil {
 		return nil, err
@@ -41,6 +43,8 @@ func (c *Client) JoinGroup(ctx context.Context, welcome []byte, opts JoinOptions
 	if err != nil {
 		return nil, err
 	}
+	leaves, keys := countNodes(nodes)
+	p.plan(leaves + keys) // each signature, each key
 	st, err := j.join(ctx, nodes)
 	if err != nil {
 		return nil, err
@@ -182,6 +186,19 @@ func treeOf(info *message.GroupInfo, apart []byte) (message.RatchetTree, error) 
 	return nodes, nil
 }
 
+// countNodes returns how many leaves and how many nodes are not blank.
+func countNodes(nodes message.RatchetTree) (leaves, all int) {
+	for i := range nodes {
+		if nodes[i].Leaf != nil {
+			leaves++
+		}
+		if nodes[i] != (message.Node{}) {
+			all++
+		}
+	}
+	return leaves, all
+}
+
 // checkGroupInfo is what a joiner of either kind checks of a GroupInfo and its
 // tree (W4, W6 to W11, W15, L1 to L10): the signature of the signer, the tree
 // hash, every parent hash, every leaf. The Authenticator is asked for all of them
@@ -209,7 +226,7 @@ func (c *Client) checkGroupInfo(ctx context.Context, s *suite.Suite, info *messa
 		return nil, nil, mlserr.New(mlserr.InvalidSender, "W4: signer")
 	}
 	if err := s.Verify(ctx, c.keys, []suite.Verification{info.Verification(s, signer.SignatureKey)}); err != nil {
-		return nil, nil, mlserr.Wrap(mlserr.InvalidSignature, "W4: group info", err)
+		return nil, nil, refused(mlserr.InvalidSignature, "W4: group info", err)
 	}
 	if err := t.Validate(); err != nil {
 		return nil, nil, err
@@ -229,7 +246,7 @@ func (c *Client) checkGroupInfo(ctx context.Context, s *suite.Suite, info *messa
 		return nil, nil, err
 	}
 	if err := c.auth.Authenticate(ctx, claims); err != nil {
-		return nil, nil, mlserr.Wrap(mlserr.CredentialRejected, "L1", err)
+		return nil, nil, refused(mlserr.CredentialRejected, "L1", err)
 	}
 	return t, members, nil
 }

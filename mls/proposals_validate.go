@@ -38,12 +38,12 @@ func (l *leafChecks) run(ctx context.Context, c *Client, s *suite.Suite) error {
 	}
 	if len(l.claims) > 0 {
 		if err := c.auth.Authenticate(ctx, l.claims); err != nil {
-			return mlserr.Wrap(mlserr.CredentialRejected, "L1", err)
+			return refused(mlserr.CredentialRejected, "L1", err)
 		}
 	}
 	for _, pair := range l.successors {
 		if err := c.auth.Succeeds(ctx, pair[0], pair[1]); err != nil {
-			return mlserr.Wrap(mlserr.SuccessorRejected, "L14", err)
+			return refused(mlserr.SuccessorRejected, "L14", err)
 		}
 	}
 	return nil

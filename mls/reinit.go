@@ -31,6 +31,7 @@ type SuccessorOptions struct {
 // Welcome. Codes: REINIT_INVALID, and those of Commit.
 func (g *Group) ReInit(ctx context.Context, keyPackages [][]byte, opts SuccessorOptions) (next *Group, result *CommitResult, err error) {
 	defer atOp(&err, "group.reInit")
+	defer begin(ctx).end(&err)
 	var s *state
 	if err := g.viewMember(ctx, func(st *state) error { s = st; return nil }); err != nil {
 		return nil, nil, err

@@ -105,6 +105,9 @@ func (g *Group) transact(ctx context.Context, step func(l *live) (*outcome, erro
 			defer unlock()
 			clientLocked = true
 		}
+		if ctx.Err() != nil { // now or never: what the store does is done
+			return mlserr.Wrap(mlserr.Cancelled, "", ctx.Err())
+		}
 		err = g.store(ctx, l, out)
 		if err == nil {
 			return out.fail
