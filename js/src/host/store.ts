@@ -210,8 +210,11 @@ export class DatabaseStore implements HostStore {
     const kept = keys.map(() => false);
     keys.forEach((key, i) => {
       try {
-        const request = transaction.objectStore(stores.keys).put(key, `attempt/${i}`);
-        request.onsuccess = () => (kept[i] = true);
+        const store = transaction.objectStore(stores.keys);
+        store.put(key, `attempt/${i}`).onerror = (event) => event.preventDefault();
+        // WebKitGTK stores keys for X25519, and gives null back.
+        const request = store.get(`attempt/${i}`);
+        request.onsuccess = () => (kept[i] = request.result instanceof CryptoKey);
         request.onerror = (event) => event.preventDefault();
       } catch {
         // It cannot be cloned.
