@@ -103,7 +103,6 @@ async function attemptSignature(name: string): Promise<CryptoKey> {
   const publicKey = await exportPublic(pair);
   const signature = await sign(name, pair.privateKey, message);
   must((await verify(name, pack(publicKey, message, signature))) === -1);
-  must((await verify(name, pack(publicKey, publicKey, signature))) === 0);
   if (name === "Ed25519") for (const [key, bad] of forgeries) must((await verify(name, pack(fromHex(key), message, fromHex(bad)))) === 0);
   return pair.privateKey;
 }
@@ -120,10 +119,8 @@ async function attemptExchange(name: string): Promise<CryptoKey> {
 /** Path secrets give keys that come as bytes. */
 async function attemptBytes(curve: string): Promise<void> {
   const { size } = curves[curve]!;
-  for (const kind of ["sign", "derive"] as const) {
-    const pair = await generateBytes(kind, curve);
-    await importKey(kind, curve, pair.slice(0, size), pair.slice(size));
-  }
+  const pair = await generateBytes("derive", curve);
+  await importKey("derive", curve, pair.slice(0, size), pair.slice(size));
 }
 
 function must(holds: boolean): void {
