@@ -183,6 +183,51 @@ for (const [browserName, start] of Object.entries({ Chromium: launch, Firefox: l
       }
     });
 
+    onPage("in a locked database keys are wrapped, and used in no other form than non-extractable", [watchUse], async (page) => {
+      const lock = { passphrase: "correct horse" };
+      const before = await page.evaluate(async (lock) => {
+        const out = { groups: [] };
+        const [alice, bob] = await Promise.all(["alice", "bob"].map((name) => kit.open(name, { thread: "current", lock })));
+        for (const suite of [1, 2, 4]) {
+          const identity = await alice.createIdentity("alice", { suite });
+          const ours = await alice.createGroup(identity);
+          const { welcome } = await ours.add(await bob.createKeyPackage(await bob.createIdentity("bob", { suite })));
+          await ours.applyPendingCommit();
+          const theirs = await bob.joinGroup(welcome);
+          await theirs.receive((await ours.update()).commit);
+          await ours.applyPendingCommit();
+          out.groups.push(`${suite} ${identity.keyStorage} ${await kit.same(ours, theirs)}`);
+        }
+        const stored = (await rows.dump("alice")).keys.map(([, value]) => value);
+        out.plain = stored.filter((value) => value instanceof CryptoKey).length;
+        out.wrapped = stored.filter((value) => value.sealed instanceof ArrayBuffer).length;
+        // A lock that comes later leaves the keys from before as they are.
+        const carol = await kit.open("carol", { thread: "current" });
+        await carol.createIdentity("early");
+        await carol.setLock(lock);
+        await carol.createIdentity("late");
+        out.carol = (await carol.identities()).map(({ name, keyStorage }) => `${name} ${keyStorage}`).sort();
+        return { ...out, used: used.count(false), extractable: used.count(true) };
+      }, lock);
+      await page.reload();
+      const after = await page.evaluate(async (lock) => {
+        const out = { texts: [] };
+        const [alice, bob] = await Promise.all(["alice", "bob"].map((name) => kit.open(name, { thread: "current", lock })));
+        for (const id of await alice.groups()) {
+          const [ours, theirs] = await Promise.all([alice, bob].map((client) => client.group(id)));
+          await ours.receive((await theirs.update()).commit);
+          await theirs.applyPendingCommit();
+          out.texts.push((await ours.receive(await theirs.send("on we go"))).text);
+        }
+        return { ...out, used: used.count(false), extractable: used.count(true) };
+      }, lock);
+      assert.deepEqual(before.groups, ["1 wrapped true", "2 wrapped true", "4 sealed true"]);
+      assert.deepEqual([before.wrapped, before.plain], [4, 0]); // of suites 1 and 2, an identity's key and a leaf's
+      assert.deepEqual(before.carol, ["early non-extractable", "late wrapped"]);
+      assert.deepEqual(after.texts, Array(3).fill("on we go"));
+      for (const { used, extractable } of [before, after]) assert.ok(used > 0 && extractable === 0, `${used} uses of keys, and ${extractable} of extractable ones`);
+    });
+
     for (const [what, script] of Object.entries({ "lacks Curve25519": withoutCurve25519, "cannot store private keys": withoutClones })) {
       onPage(`where the browser ${what}, keys are sealed and all works; or they are refused`, [script], async (page) => {
         const found = await page.evaluate(async (suites) => {
@@ -318,6 +363,19 @@ function spy() {
     IDBObjectStore.prototype[method] = function (value, ...rest) {
       write(value);
       return original.call(this, value, ...rest);
+    };
+  }
+}
+
+/** Counts with what kind of private keys the program signs and derives, in this thread. */
+function watchUse() {
+  const uses = [];
+  globalThis.used = { count: (extractable) => uses.filter((key) => key.extractable === extractable).length };
+  for (const method of ["sign", "deriveBits"]) {
+    const original = SubtleCrypto.prototype[method];
+    SubtleCrypto.prototype[method] = function (algorithm, key, ...rest) {
+      if (key.type === "private") uses.push(key);
+      return original.call(this, algorithm, key, ...rest);
     };
   }
 }
