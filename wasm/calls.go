@@ -6,6 +6,8 @@ import (
 	"context"
 	"sync"
 	"syscall/js"
+
+	"webmls/mls"
 )
 
 // calls are the calls under way that have a number, with what cancels each.
@@ -15,7 +17,8 @@ var calls struct {
 }
 
 // context returns the context of a job and what is to be called at its end. That
-// of a numbered call ends when cancel is called for the number.
+// of a numbered call ends when cancel is called for the number, and its progress
+// is told to the host.
 func (j *job) context(number int) (ctx context.Context, forget func()) {
 	ctx = context.Background()
 	if j.client != nil {
@@ -24,7 +27,9 @@ func (j *job) context(number int) (ctx context.Context, forget func()) {
 	if number == 0 {
 		return ctx, func() {}
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(mls.WithProgress(ctx, func(done, total int) {
+		host.Call("progress", number, done, total)
+	}))
 	calls.mu.Lock()
 	defer calls.mu.Unlock()
 	if calls.cancel == nil {

@@ -37,10 +37,8 @@ interface Host {
   defer(): Deferred;
   /** Has the program told how a promise ends. */
   then(promise: Promise<unknown>, id: number): void;
-  /** Tells how far a call has come. */
+  /** Tells how far a call has come; whoever asked hears of it once the program is left. */
   progress(number: number, done: number, total: number): void;
-  /** Lets the thread do what else it has to, so that a cancellation can arrive. */
-  pause(): Promise<void>;
 }
 
 /** What belongs to a client of the program. */
@@ -93,8 +91,10 @@ export class Runtime {
           runtime!.#enter(() => runtime!.#program.settle(id, fulfilled, value));
         promise.then(settle(true), settle(false));
       },
-      progress: (number, done, total) => runtime!.#progress.get(number)?.(done, total),
-      pause: () => new Promise((resolve) => setTimeout(resolve)),
+      progress: (number, done, total) => {
+        const tell = runtime!.#progress.get(number);
+        if (tell) queueMicrotask(() => tell(done, total));
+      },
     };
     // The program takes its host before run returns, so that the property is
     // gone before anything else on the page can see it.

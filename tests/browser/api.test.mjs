@@ -760,6 +760,70 @@ describe("the API", { timeout: 170_000 }, () => {
   );
 
   onPage(
+    "long calls tell how far they are, and can be ended in the middle",
+    async (open) => {
+      const count = 300;
+      const alice = await kit.open("alice", open);
+      const bob = await kit.open("bob", open);
+      const out = {};
+      /** Calls with a progress function, and judges what that was told. */
+      const watched = async (call) => {
+        const told = [];
+        const result = await call({ progress: (done, total) => told.push([done, total]) });
+        await new Promise((resolve) => setTimeout(resolve)); // what was told last may be on its way
+        const up = told.every(([done, total], i) => done <= total && (i === 0 || done > told[i - 1][0]));
+        return { result, judged: [told.length > 2, up, told.at(-1)[0] === told.at(-1)[1]] };
+      };
+      const identity = await bob.createIdentity("bob");
+      const others = [];
+      for (let i = 0; i < count; i++) others.push(await bob.createIdentity(`other ${i}`));
+      const made = await watched((options) => bob.createKeyPackages(identity, count, options));
+      out.made = made.judged;
+      const keyPackages = [await bob.createKeyPackage(identity)];
+      for (const other of others) keyPackages.push(await bob.createKeyPackage(other));
+      const group = await alice.createGroup(await alice.createIdentity("alice"));
+      const before = kit.hex((await group.info()).epochAuthenticator);
+      // Ended by what tells of it, in the middle.
+      const abort = new AbortController();
+      let last = 0;
+      const ended = kit.codeOf(
+        group.add(keyPackages, {
+          signal: abort.signal,
+          progress: (done, total) => {
+            last = done / total;
+            if (done > total / 4) abort.abort();
+          },
+        }),
+      );
+      out.ended = [await ended, last > 0.25 && last < 1];
+      const info = await group.info();
+      out.unchanged = [kit.hex(info.epochAuthenticator) === before, info.hasPendingCommit, info.memberCount];
+      const added = await watched((options) => group.add(keyPackages, options));
+      out.added = added.judged;
+      await group.applyPendingCommit();
+      const joining = new AbortController();
+      out.notJoined = await kit.codeOf(
+        bob.joinGroup(added.result.welcome, { signal: joining.signal, progress: (done, total) => done > total / 4 && joining.abort() }),
+      );
+      out.groups = (await bob.groups()).length;
+      const joined = await watched((options) => bob.joinGroup(added.result.welcome, options));
+      out.joined = joined.judged;
+      out.same = await kit.same(group, joined.result);
+      return out;
+    },
+    {
+      made: [true, true, true],
+      ended: ["StorageError CANCELLED", true],
+      unchanged: [true, false, 1],
+      added: [true, true, true],
+      notJoined: "StorageError CANCELLED",
+      groups: 0,
+      joined: [true, true, true],
+      same: true,
+    },
+  );
+
+  onPage(
     "a log of the calls holds no secret and no content, and what others sent can be replayed from it",
     async (open) => {
       const log = [];
