@@ -87,6 +87,158 @@ describe("the store", { timeout: 110_000 }, () => {
       assert.ok(Object.keys(found).length > 20);
     });
   }
+
+  onPage("a passphrase locks a database, is changed and taken off", async (page) => {
+    const out = await page.evaluate(async () => {
+      const [one, other] = [{ passphrase: "correct horse battery staple" }, { passphrase: "schlüssel" }];
+      const out = {};
+      const opened = (lock) =>
+        kit.outcome(async () => {
+          const client = await kit.mls("alice", lock && { lock });
+          const group = await client.group((await client.groups())[0]);
+          await group.send("hello");
+          const storage = (await client.identities()).map(({ keyStorage }) => keyStorage);
+          await client.close();
+          return storage.sort().join(", ");
+        });
+      const alice = await kit.mls("alice");
+      await alice.createGroup(await alice.createIdentity("alice"));
+      out.withoutALock = await opened(one);
+      const bystander = await kit.mls("alice");
+      const overtaken = await bystander.group((await bystander.groups())[0]);
+      await overtaken.send("before");
+      const before = await rows.dump("alice");
+      await alice.setLock(one);
+      out.bystander = await kit.outcome(() => overtaken.send("after"));
+      await (await alice.group((await alice.groups())[0])).send("after");
+      const after = await rows.dump("alice");
+      out.sealedAgain = after.records.every(([key, row]) => String(rows.of(before, "records", key)?.nonce) !== String(row.nonce));
+      out.row = Object.entries(rows.of(after, "meta", "lock")).map(([name, value]) => `${name} ${value.constructor.name}`);
+      // The old keys open nothing.
+      await Promise.all([alice.close(), bystander.close()]);
+      const old = structuredClone(after);
+      rows.set(old, "meta", "lock", rows.of(before, "meta", "lock"));
+      await rows.restore("alice", old);
+      out.oldKeys = await opened();
+      await rows.restore("alice", after);
+      out.missing = await opened();
+      out.wrong = await opened(other);
+      out.right = await opened(one);
+      const client = await kit.mls("alice", { lock: one });
+      const still = await kit.mls("alice", { lock: one });
+      await client.createIdentity("alice, locked");
+      out.change = await kit.outcome(() => client.setLock(other));
+      out.changeWrong = await kit.outcome(() => client.setLock(other, other));
+      await client.setLock(other, one);
+      out.undisturbed = await kit.outcome(async () => (await (await still.group((await still.groups())[0])).send("still")).length > 0);
+      await Promise.all([client.close(), still.close()]);
+      out.former = await opened(one);
+      out.changed = await opened({ passphrase: other.passphrase.normalize("NFD") }); // as another keyboard types it
+      const last = await kit.mls("alice", { lock: other });
+      await last.setLock(null, other);
+      await last.createIdentity("alice, open");
+      await last.close();
+      out.takenOff = await opened();
+      out.stillGiven = await opened(other);
+      const born = await kit.mls("carol", { lock: one });
+      await born.createGroup(await born.createIdentity("carol"));
+      await born.close();
+      out.born = await kit.outcome(() => kit.mls("carol"));
+      out.empty = await kit.outcome(() => kit.mls("dave", { lock: { passphrase: "" } }));
+      return out;
+    });
+    const locked = "StateError DATABASE_LOCKED";
+    const failed = "StateError UNLOCK_FAILED";
+    assert.deepEqual(out, {
+      withoutALock: failed,
+      bystander: locked,
+      sealedAgain: true,
+      row: ["kind String", "salt Uint8Array", "passes Number", "memory Number", "id Uint8Array", "nonces Array", "seal ArrayBuffer", "mac ArrayBuffer"],
+      oldKeys: "StorageError STATE_TAMPERED",
+      missing: locked,
+      wrong: failed,
+      right: "non-extractable", // it was made before the lock
+      change: locked,
+      changeWrong: failed,
+      undisturbed: true,
+      former: failed,
+      changed: "non-extractable, wrapped",
+      takenOff: "non-extractable, non-extractable, wrapped",
+      stillGiven: failed,
+      born: locked,
+      empty: "StateError INVALID_ARGUMENT",
+    });
+  });
+
+  test("a passkey locks a database", async () => {
+    const context = await browser.createBrowserContext();
+    const { page, faults } = await Watched.open(context, "passkey");
+    await page.evaluateOnNewDocument(rawRows);
+    await page.evaluateOnNewDocument(kit);
+    try {
+      await page.goto(server.url.replace("127.0.0.1", "localhost")); // an address has no passkeys
+      const session = await page.createCDPSession();
+      await session.send("WebAuthn.enable");
+      const authenticator = (hasPrf) =>
+        session.send("WebAuthn.addVirtualAuthenticator", {
+          options: {
+            protocol: "ctap2",
+            ctap2Version: "ctap2_1",
+            transport: "internal",
+            hasResidentKey: true,
+            hasUserVerification: true,
+            isUserVerified: true,
+            automaticPresenceSimulation: true,
+            hasPrf,
+          },
+        });
+      const { authenticatorId } = await authenticator(true);
+      const made = await page.evaluate(async () => {
+        const passkey = { passkey: { name: "alice's messages" } };
+        const alice = await kit.mls("alice", { lock: passkey });
+        await alice.createGroup(await alice.createIdentity("alice"));
+        await alice.close();
+        const again = await kit.mls("alice", { lock: passkey });
+        const [identity] = await again.identities();
+        await again.close();
+        return [
+          identity.keyStorage,
+          rows.of(await rows.dump("alice"), "meta", "lock").kind,
+          await kit.outcome(() => kit.mls("alice")),
+          await kit.outcome(() => kit.mls("alice", { lock: { passphrase: "a passphrase" } })),
+        ];
+      });
+      assert.deepEqual(made, ["wrapped", "passkey", "StateError DATABASE_LOCKED", "StateError UNLOCK_FAILED"]);
+      assert.equal((await session.send("WebAuthn.getCredentials", { authenticatorId })).credentials.length, 1);
+      const changed = await page.evaluate(async () => {
+        const [passkey, passphrase] = [{ passkey: {} }, { passphrase: "a passphrase" }];
+        const alice = await kit.mls("alice", { lock: passkey });
+        await alice.setLock(passphrase, passkey);
+        await alice.setLock(passkey, passphrase); // a new one
+        await alice.setLock(null, passkey);
+        await alice.close();
+        const open = await kit.mls("alice");
+        const count = (await open.groups()).length;
+        await open.close();
+        await kit.mls("dave", { lock: passkey });
+        const other = await kit.mls("bob");
+        const unset = await kit.outcome(() => other.setLock(null, passkey));
+        return [count, unset, await kit.outcome(() => kit.mls("bob", { lock: passkey }))];
+      });
+      assert.deepEqual(changed, [1, "StateError UNLOCK_FAILED", "StateError UNLOCK_FAILED"]);
+      assert.equal((await session.send("WebAuthn.getCredentials", { authenticatorId })).credentials.length, 3);
+      await session.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: false });
+      const refused = await page.evaluate(() => kit.outcome(() => kit.mls("dave", { lock: { passkey: {} } })));
+      assert.equal(refused, "StateError UNLOCK_FAILED");
+      await session.send("WebAuthn.removeVirtualAuthenticator", { authenticatorId });
+      await authenticator(false);
+      const without = await page.evaluate(() => kit.outcome(() => kit.mls("carol", { lock: { passkey: {} } })));
+      assert.equal(without, "UnsupportedError LOCK_UNSUPPORTED");
+      assert.deepEqual(faults, []);
+    } finally {
+      await context.close();
+    }
+  });
 });
 
 /** What the tests use on the page. It is sent there as it stands. */
@@ -96,6 +248,12 @@ function kit() {
   let modules;
   globalThis.kit = {
     whole: "a: one 2, three 1; b: one 1; k1, k2",
+
+    /** Opens a client that believes everybody. */
+    async mls(database, options = {}) {
+      const { MLS } = await import("/webmls/index.js");
+      return MLS.open({ database, authenticate: () => true, ...options });
+    },
 
     load: async () => (modules ??= await import("/scripts/store.js")),
 
