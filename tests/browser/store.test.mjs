@@ -7,6 +7,7 @@ import { serve } from "./kit/bare.mjs";
 import { bundle } from "./kit/bundle.mjs";
 import { built } from "./kit/paths.mjs";
 import { rawRows } from "./kit/rows.mjs";
+import { formsOf } from "./kit/search.mjs";
 
 describe("the store", { timeout: 110_000 }, () => {
   let server, browser;
@@ -239,6 +240,158 @@ describe("the store", { timeout: 110_000 }, () => {
       await context.close();
     }
   });
+
+  onPage("a full disk stops an operation, and nothing is lost by it", async (page) => {
+    const session = await page.createCDPSession();
+    const origin = new URL(server.url).origin;
+    const quota = (quotaSize) => session.send("Storage.overrideQuotaForOrigin", { origin, ...(quotaSize !== undefined && { quotaSize }) });
+    await quota(4 << 20);
+    const full = await page.evaluate(async () => {
+      const [alice, bob] = [await kit.mls("alice"), await kit.mls("bob")];
+      const ours = await alice.createGroup(await alice.createIdentity("alice"));
+      const { welcome } = await ours.add(await bob.createKeyPackage(await bob.createIdentity("bob")));
+      await ours.applyPendingCommit();
+      const theirs = await bob.joinGroup(welcome);
+      globalThis.theirs = theirs;
+      globalThis.received = 0;
+      return kit.outcome(async () => {
+        for (;; received++) {
+          globalThis.message = await ours.send(String(received).padStart(1 << 20, "x"));
+          await theirs.receive(message);
+        }
+      });
+    });
+    await quota(1);
+    const fresh = await page.evaluate(() => kit.outcome(() => kit.mls("another")));
+    await quota();
+    const { later, received } = await page.evaluate(async () => {
+      const later = await kit.outcome(async () => Number((await theirs.receive(message)).text.replaceAll("x", "")));
+      return { later, received: (await theirs.inbox()).length };
+    });
+    assert.deepEqual([full, fresh], ["StorageError STORE_QUOTA", "StorageError STORE_QUOTA"]);
+    assert.equal(received, later + 1);
+  });
+
+  for (const thread of ["worker", "current"]) {
+    onPage(`a database that is deleted is an error of its own, and not made again behind one's back (thread: ${thread})`, async (page) => {
+      const out = await page.evaluate(async (thread) => {
+        const heard = [];
+        const clients = [await kit.mls("alice", { thread }), await kit.mls("alice", { thread })];
+        const group = await clients[0].createGroup(await clients[0].createIdentity("alice"));
+        for (const on of [...clients, group]) on.on("closed", (event, of) => heard.push(`${event.groupId} ${of === group}`));
+        await new Promise((resolve, reject) => Object.assign(indexedDB.deleteDatabase("alice"), { onsuccess: resolve, onerror: reject, onblocked: reject }));
+        await kit.until(() => heard.length === 3);
+        const calls = [() => group.send("hello"), () => group.members(), () => clients[1].groups(), () => clients[0].createIdentity("again")];
+        const codes = [];
+        for (const call of calls) codes.push(await kit.outcome(call));
+        const databases = (await indexedDB.databases()).map(({ name }) => name);
+        await Promise.all(clients.map((client) => client.close()));
+        const fresh = (await (await kit.mls("alice", { thread })).groups()).length;
+        return { heard: heard.sort(), codes: [...new Set(codes)], databases, fresh };
+      }, thread);
+      assert.deepEqual(out, {
+        heard: ["undefined false", "undefined false", "undefined true"],
+        codes: ["StorageError STORE_DELETED"],
+        databases: [],
+        fresh: 0,
+      });
+    });
+  }
+
+  onPage("storage that the user clears is deleted too", async (page) => {
+    await page.evaluate(async () => {
+      globalThis.alice = await kit.mls("alice");
+      globalThis.group = await alice.createGroup(await alice.createIdentity("alice"));
+      globalThis.hearsOfIt = new Promise((resolve) => alice.on("closed", resolve));
+    });
+    const session = await page.createCDPSession();
+    await session.send("Storage.clearDataForOrigin", { origin: new URL(server.url).origin, storageTypes: "indexeddb" });
+    assert.deepEqual(await page.evaluate(() => hearsOfIt), { type: "closed" });
+    assert.equal(await page.evaluate(() => kit.outcome(() => group.send("hello"))), "StorageError STORE_DELETED");
+  });
+
+  onPage("a tab with an older version that does not give way is named, and so is a database of a newer version", async (page) => {
+    const out = await page.evaluate(async () => {
+      const open = (name, version) =>
+        new Promise((resolve, reject) => {
+          const request = indexedDB.open(name, version);
+          request.onupgradeneeded = () => {
+            const stores = ["records", "revisions", "meta"].map((store) => request.result.createObjectStore(store));
+            stores[2].put(1, "format");
+          };
+          request.onsuccess = () => resolve(request.result);
+          request.onerror = () => reject(request.error);
+        });
+      const old = await open("alice", 1);
+      const blocked = await kit.outcome(() => kit.mls("alice"));
+      old.close();
+      const free = await kit.outcome(async () => (await (await kit.mls("alice")).groups()).length);
+      (await open("bob", 99)).close();
+      const newer = await kit.outcome(() => kit.mls("bob"));
+      const format = await kit.mls("carol");
+      await format.close();
+      const dump = await rows.dump("carol");
+      rows.set(dump, "meta", "format", 3);
+      await rows.restore("carol", dump);
+      const newerFormat = await kit.outcome(() => kit.mls("carol"));
+      return { blocked, free, newer, newerFormat };
+    });
+    assert.deepEqual(out, {
+      blocked: "StorageError STORE_BLOCKED",
+      free: 0,
+      newer: "StorageError STATE_VERSION",
+      newerFormat: "StorageError STATE_VERSION",
+    });
+  });
+
+  onPage("where there is no storage, that is said", async (page) => {
+    const without = await page.evaluate(() => {
+      Object.defineProperty(globalThis, "indexedDB", { value: undefined });
+      return kit.outcome(() => kit.mls("alice", { thread: "current" }));
+    });
+    assert.equal(without, "StorageError STORE_UNAVAILABLE");
+    await page.goto(`${server.url}nowhere`);
+    assert.equal(await page.evaluate(() => globalThis.origin), "null");
+    assert.equal(await page.evaluate(() => kit.outcome(() => kit.mls("alice", { thread: "current" }))), "StorageError STORE_UNAVAILABLE");
+  });
+
+  onPage("persistence can be asked for, and how much is stored", async (page) => {
+    const [persistent, { usage, quota }] = await page.evaluate(async () => {
+      const { MLS } = await import("/webmls/index.js");
+      await kit.mls("alice");
+      return [await MLS.requestPersistence(), await MLS.storageEstimate()];
+    });
+    assert.equal(typeof persistent, "boolean");
+    assert.ok(usage > 0 && quota > usage, `${usage} of ${quota}`);
+  });
+
+  onPage("nothing of what is stored can be read in the rows", async (page) => {
+    const words = ["alice-in-the-credential", "said-in-the-group", "group-of-this-name"];
+    const dump = await page.evaluate(async ([name, text, id]) => {
+      const alice = await kit.mls("alice");
+      const bob = await kit.mls("bob");
+      const group = await alice.createGroup(await alice.createIdentity(name), { id: new TextEncoder().encode(id) });
+      const { welcome } = await group.add(await bob.createKeyPackage(await bob.createIdentity("bob")));
+      await group.applyPendingCommit();
+      await (await bob.joinGroup(welcome)).receive(await group.send(text));
+      const bytes = (value) => (value instanceof Uint8Array ? value : value instanceof ArrayBuffer ? new Uint8Array(value) : undefined);
+      const all = [];
+      const collect = (value) => {
+        if (bytes(value)) all.push(...bytes(value));
+        else if (typeof value === "string") all.push(...new TextEncoder().encode(value));
+        else if (typeof value === "object" && value) Object.values(value).forEach(collect);
+      };
+      for (const database of ["alice", "bob"]) collect(await rows.dump(database));
+      const keys = Object.values(await rows.dump("bob")).flat().filter(([, value]) => value instanceof CryptoKey);
+      return { all, keys: keys.length, extractable: keys.filter(([, key]) => key.extractable).length };
+    }, words);
+    const stored = Buffer.from(dump.all);
+    assert.ok(stored.length > 2000);
+    const found = words.flatMap((word) => Object.entries(formsOf(word)).flatMap(([form, needle]) => (stored.includes(needle) ? [`${form} of ${word}`] : [])));
+    // The ids of scopes name groups: they are the keys of the rows.
+    assert.deepEqual(found, ["hex of group-of-this-name"]);
+    assert.deepEqual([dump.keys > 0, dump.extractable], [true, 0]);
+  });
 });
 
 /** What the tests use on the page. It is sent there as it stands. */
@@ -310,6 +463,10 @@ function kit() {
         keys.push(name);
       }
       return [...out, keys.join(", ")].join("; ");
+    },
+
+    async until(question) {
+      while (!question()) await new Promise((resolve) => setTimeout(resolve, 10));
     },
 
     /** What something returns, or the class and code of its error. */

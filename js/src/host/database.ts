@@ -77,8 +77,7 @@ export class Database {
       const connecting = connect(this.name, format, (deleted) => {
         forget();
         if (deleted) this.#delete();
-        // The browser closed it: because the site's data were cleared, perhaps.
-        else this.#connect().catch(() => {});
+        else void this.#look();
       });
       connecting.catch((error: unknown) => {
         forget();
@@ -87,6 +86,19 @@ export class Database {
       this.#connection = connecting;
     }
     return this.#connection;
+  }
+
+  /** The browser has closed the connection: finds out, by and by, whether that was because it deletes the database. */
+  async #look(): Promise<void> {
+    for (let pause = 50; pause < 3_000; pause *= 2) {
+      try {
+        await this.#connect();
+        return;
+      } catch {
+        if (this.#end) return;
+        await new Promise((resolve) => setTimeout(resolve, pause));
+      }
+    }
   }
 
   #delete(): void {
@@ -124,6 +136,7 @@ function connect(name: string, format: number | undefined, lost: (deleted: boole
       reject(failure("STORE_UNAVAILABLE", describe(error)));
       return;
     }
+    let cause: DOMException | null = null; // of an upgrade that was aborted, where the request says only that it was
     let refusal: MLSError | undefined;
     const refuse = (error: MLSError) => {
       refusal = error;
@@ -136,6 +149,8 @@ function connect(name: string, format: number | undefined, lost: (deleted: boole
         return;
       }
       const database = request.result;
+      const upgrade = request.transaction!;
+      upgrade.onabort = () => (cause = upgrade.error);
       if (event.oldVersion < 1) {
         database.createObjectStore(stores.records);
         database.createObjectStore(stores.heads);
@@ -146,7 +161,7 @@ function connect(name: string, format: number | undefined, lost: (deleted: boole
     request.onblocked = () => refuse(failure("STORE_BLOCKED", `database ${name}`));
     request.onerror = (event) => {
       event.preventDefault(); // Firefox would report it as an error of the page
-      if (!refusal) reject(openError(request.error));
+      if (!refusal) reject(openError(cause ?? request.error));
     };
     request.onsuccess = () => {
       const database = request.result;

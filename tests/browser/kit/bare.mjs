@@ -7,13 +7,18 @@ import { extname, join, normalize } from "node:path";
 const types = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".map": "application/json" };
 const page = '<!doctype html><html lang="en"><meta charset="utf-8"><title>bare</title><link rel="icon" href="data:,">';
 
-/** Serves a folder under /webmls/, the page under /, and scripts, by name, under /scripts/. */
+/**
+ * Serves a folder under /webmls/, the page under /, and scripts, by name, under
+ * /scripts/. Under /nowhere the page has an origin that is nobody's, and so no storage.
+ */
 export async function serve(folder, scripts = {}) {
   const server = createServer(async (request, response) => {
     const path = normalize(new URL(request.url, "http://localhost").pathname);
     response.setHeader("Content-Security-Policy", "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data:");
     response.setHeader("X-Content-Type-Options", "nosniff");
-    if (path === "/") {
+    response.setHeader("Access-Control-Allow-Origin", "*"); // for the page that is nowhere
+    if (path === "/nowhere") response.setHeader("Content-Security-Policy", "sandbox allow-scripts");
+    if (path === "/" || path === "/nowhere") {
       response.setHeader("Content-Type", "text/html");
       response.end(page);
       return;
