@@ -76,7 +76,7 @@ describe("four tabs", { timeout: full ? 3_600_000 : 110_000 }, () => {
         await other.catchUp(bob);
         if (!working()) continue;
         if (Math.random() < 0.7) await other.send(bob, `bob ${++texts}`);
-        else await other.commit(bob);
+        else if (alice.behind < 10) await other.commit(bob); // past epochs are kept for a while only
         await sleep(10);
       }
     };
