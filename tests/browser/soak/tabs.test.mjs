@@ -41,7 +41,9 @@ describe("four tabs", { timeout: full ? 3_600_000 : 110_000 }, () => {
     let texts = 0;
     let kills = 0;
     const failures = [];
-    const working = () => left > 0 && failures.length === 0;
+    // Until all is done, and everything has happened once.
+    const working = () =>
+      failures.length === 0 && (left > 0 || kills < 2 || alice.counts.commits === 0 || other.counts.commits === 0);
 
     // Each place has a tab, and a new one when that is killed.
     const place = async (i) => {
@@ -104,7 +106,6 @@ describe("four tabs", { timeout: full ? 3_600_000 : 110_000 }, () => {
     const state = await agree([...tabs, bob]);
     for (const tab of tabs) await alice.complete(tab);
     await other.complete(bob);
-    assert.ok(kills > 0 && alice.counts.commits > 0 && other.counts.commits > 0);
     t.diagnostic(JSON.stringify({ kills, epoch: state.epoch, messages: service.log.length, alice: alice.counts, bob: other.counts }));
   });
 });
