@@ -21,6 +21,8 @@ type Group struct {
 	turn   chan struct{} // holds one token: a lock that a context can leave
 	live   *live         // nil: to be loaded
 	heard  revisionMark
+
+	rejected lastRejected
 }
 
 func newGroup(c *Client, id []byte) *Group {

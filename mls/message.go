@@ -247,6 +247,11 @@ func (s *state) newUpdate(ctx context.Context, c *Client, identityID []byte) (*c
 // a message breaks.
 func (g *Group) Receive(ctx context.Context, b []byte) (ev *Event, err error) {
 	defer atOp(&err, "group.receive")
+	defer func() {
+		if err != nil {
+			g.rejected.note(b, err, g.client.now())
+		}
+	}()
 	r, err := g.parse(b)
 	if err != nil {
 		return nil, err

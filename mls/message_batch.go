@@ -91,6 +91,13 @@ type Received struct {
 func (g *Group) ReceiveAll(ctx context.Context, messages [][]byte) (list []Received, err error) {
 	defer atOp(&err, "group.receiveAll")
 	list = make([]Received, len(messages))
+	defer func() {
+		for i := range list {
+			if err := list[i].Err; err != nil {
+				g.rejected.note(messages[i], err, g.client.now())
+			}
+		}
+	}()
 	in := make([]*incoming, len(messages))
 	for i, b := range messages {
 		if in[i], err = g.parse(b); err != nil {

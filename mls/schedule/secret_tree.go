@@ -122,6 +122,16 @@ func (t *SecretTree) Wipe() {
 	t.applied++
 }
 
+// Used calls yield for each leaf whose ratchets have been used, in order, with
+// the generation that each of them gives next and how many keys of skipped
+// generations it retains, by Ratchet.
+func (t *SecretTree) Used(yield func(leaf treemath.LeafIndex, next [2]uint64, skipped [2]int)) {
+	for _, leaf := range sortedKeys(t.leaves) {
+		l := t.leaves[leaf]
+		yield(leaf, [2]uint64{l[Handshake].next, l[Application].next}, [2]int{len(l[Handshake].skipped), len(l[Application].skipped)})
+	}
+}
+
 // Draft is a list of changes to a SecretTree: keys taken for sending and for
 // receiving. The tree stays as it is until Apply; a Draft that is dropped has
 // done nothing. One Draft may take many keys, each after the last. It reads the
