@@ -36,7 +36,6 @@ await build({
   format: "esm",
   target: "es2022",
   minify: true,
-  keepNames: true, // of the classes of errors, in a console
   sourcemap: true,
   plugins: [glue],
   logLevel: "warning",

@@ -121,6 +121,8 @@ export interface ErrorValue {
  * for what happened; `message` is for people and may change.
  */
 export class MLSError extends Error {
+  /** @internal So the class is named in a bundle that has been made small, too. */
+  static override readonly name: string = "MLSError";
   /** What happened: a stable code. */
   readonly code: ErrorCode;
   /** The section of RFC 9420 whose rule was broken, such as "12.4.2", or "". */
@@ -149,19 +151,40 @@ export class MLSError extends Error {
 }
 
 /** The bytes are no MLS message. Drop them. */
-export class MalformedError extends MLSError {}
+export class MalformedError extends MLSError {
+  /** @internal */
+  static override readonly name: string = "MalformedError";
+}
 /** A well-formed message breaks a rule. Drop it, and report it. */
-export class RejectedError extends MLSError {}
+export class RejectedError extends MLSError {
+  /** @internal */
+  static override readonly name: string = "RejectedError";
+}
 /** The message is for another epoch. Catch up, or ignore it. */
-export class EpochError extends MLSError {}
+export class EpochError extends MLSError {
+  /** @internal */
+  static override readonly name: string = "EpochError";
+}
 /** The call does not fit the state. Fix the call. */
-export class StateError extends MLSError {}
+export class StateError extends MLSError {
+  /** @internal */
+  static override readonly name: string = "StateError";
+}
 /** What was asked for is valid and not supported here. Choose another. */
-export class UnsupportedError extends MLSError {}
+export class UnsupportedError extends MLSError {
+  /** @internal */
+  static override readonly name: string = "UnsupportedError";
+}
 /** The storage failed. Try again, or open again. */
-export class StorageError extends MLSError {}
+export class StorageError extends MLSError {
+  /** @internal */
+  static override readonly name: string = "StorageError";
+}
 /** A fault of this package. Open again, and report it. */
-export class InternalError extends MLSError {}
+export class InternalError extends MLSError {
+  /** @internal */
+  static override readonly name: string = "InternalError";
+}
 
 const classes: Record<ErrorClass, typeof MLSError> = {
   MalformedError,

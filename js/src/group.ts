@@ -49,6 +49,8 @@ export interface GroupClient {
  * INVALID_ARGUMENT), StorageError and InternalError; what else, it says.
  */
 export class Group extends Emitter {
+  /** @internal */
+  static override readonly name: string = "Group";
   readonly #client: GroupClient;
   #epoch: bigint;
 

@@ -54,6 +54,8 @@ interface Session {
  * another on the stored state, where nothing is lost.
  */
 export class MLS extends Emitter {
+  /** @internal */
+  static override readonly name: string = "MLS";
   readonly #options: OpenOptions;
   readonly #host: HostClient;
   readonly #groups = new Map<string, Group>();
