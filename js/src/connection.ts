@@ -71,6 +71,7 @@ export class WorkerConnection implements Connection {
   readonly #waiting = new Map<number, Waiting>();
   readonly #hosts = new Map<number, HostClient>();
   readonly #clients = new Map<number, number>(); // the host of each client
+  readonly #underWay = new Map<Promise<unknown>, number>(); // the client of each call
   readonly #watching = new AbortController();
   readonly #progress = new Map<number, NonNullable<Control["progress"]>>(); // of each call that wants to be told
   #next = 0;
@@ -138,6 +139,9 @@ export class WorkerConnection implements Connection {
     const id = this.#id();
     const controlled = signal !== undefined || progress !== undefined;
     const result = this.#request({ kind: "call", id, method, args: tight(args) as object, controlled }) as Promise<Result<M>>;
+    const done = () => this.#underWay.delete(result);
+    this.#underWay.set(result, (args as { client?: number }).client ?? 0);
+    result.then(done, done);
     if (!controlled) return result;
     const cancel = () => this.#worker.postMessage({ kind: "cancel", id } satisfies Request);
     if (progress) this.#progress.set(id, progress);
@@ -153,6 +157,8 @@ export class WorkerConnection implements Connection {
   async close(client: number): Promise<void> {
     try {
       await this.#request({ kind: "close", id: this.#id(), client });
+      // What its calls came to may be on the way, and the worker is about to be ended.
+      await Promise.allSettled([...this.#underWay].flatMap(([call, of]) => (of === client ? [call] : [])));
     } finally {
       this.#hosts.delete(this.#clients.get(client) ?? -1);
       this.#clients.delete(client);

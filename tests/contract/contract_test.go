@@ -175,8 +175,11 @@ func TestCodes(t *testing.T) {
 		if !classes[class] {
 			t.Errorf("no code of mlserr is a %s", class)
 		}
-		if !strings.Contains(source, "export class "+class+" extends MLSError {}") {
+		if !strings.Contains(source, "export class "+class+" extends MLSError {") {
 			t.Errorf("there is no class %s", class)
+		}
+		if !strings.Contains(source, `static override readonly name: string = "`+class+`";`) {
+			t.Errorf("the class %s has not its name", class)
 		}
 		delete(classes, class)
 	}
