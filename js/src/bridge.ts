@@ -439,8 +439,8 @@ export interface HostKeys {
   readonly requireNonExtractable: boolean;
   /** Makes a key pair, leaves the private key with the store under a name, and tells how that keeps it. */
   generate(kind: KeyKind, algorithm: string, name: string): Promise<{ publicKey: Bytes; storage: "non-extractable" | "wrapped" }>;
-  /** Returns a private key that the store has. Code: KEY_NOT_FOUND. */
-  key(name: string): Promise<CryptoKey>;
+  /** Returns a private key that the store has, once it has proven to be that of a public key. Codes: KEY_NOT_FOUND, STATE_TAMPERED. */
+  key(name: string, kind: KeyKind, algorithm: string, publicKey: Bytes): Promise<CryptoKey>;
   /** Makes a key pair of a NIST curve that the store does not have: the scalar, then the uncompressed point. */
   generateBytes(kind: KeyKind, curve: string): Promise<Bytes>;
   /** Makes a key of WebCrypto of a scalar and its point. */

@@ -9,7 +9,7 @@ import { built } from "./kit/paths.mjs";
 import { rawRows } from "./kit/rows.mjs";
 import { formsOf } from "./kit/search.mjs";
 
-describe("the store", { timeout: 110_000 }, () => {
+describe("the store", { timeout: 300_000 }, () => {
   let server, browser;
 
   before(async () => {
@@ -392,6 +392,137 @@ describe("the store", { timeout: 110_000 }, () => {
     assert.deepEqual(found, ["hex of group-of-this-name"]);
     assert.deepEqual([dump.keys > 0, dump.extractable], [true, 0]);
   });
+
+  for (const lock of [undefined, { passphrase: "correct horse" }]) {
+    onPage(`a private key in the place of another is not used (lock: ${Object.keys(lock ?? { none: 0 })})`, async (page) => {
+      const codes = await page.evaluate(async (options) => {
+        const out = {};
+        for (const suite of options.lock ? [1] : [1, 2]) {
+          const database = `suite ${suite}`;
+          const alice = await kit.mls(database, options);
+          const first = await alice.createIdentity("one", { suite });
+          const before = (await rows.dump(database)).keys.map(([name]) => name);
+          await alice.createIdentity("other", { suite });
+          await alice.close();
+          const whole = await rows.dump(database);
+          const [one, other] = before.concat(whole.keys.map(([name]) => name).filter((name) => !before.includes(name)));
+          const tried = async (change) => {
+            const dump = { ...whole, keys: [...whole.keys] };
+            change(dump, rows.of(dump, "keys", one), rows.of(dump, "keys", other));
+            await rows.restore(database, dump);
+            const client = await kit.mls(database, options);
+            const code = await kit.outcome(async () => (await client.createGroup(first)).epoch.toString());
+            await client.close();
+            return code;
+          };
+          out[suite] = [
+            await tried((dump, mine, other) => rows.set(dump, "keys", one, other)),
+            await tried((dump) => rows.set(dump, "keys", one, undefined)),
+            await tried(() => {}),
+          ];
+        }
+        return out;
+      }, lock ? { lock } : {});
+      const expected = ["StorageError STATE_TAMPERED", "StorageError KEY_NOT_FOUND", "0"];
+      assert.deepEqual(codes, lock ? { 1: expected } : { 1: expected, 2: expected });
+    });
+  }
+
+  onPage("a live instance writes nothing onto what was tampered with", async (page) => {
+    const out = await page.evaluate(async () => {
+      const out = {};
+      for (const name of ["a head altered", "a head removed", "a scope rolled back", "a revision rolled back", "the root rolled back", "the root removed", "everything rolled back"]) {
+        const database = `damaged ${name}`;
+        const { early, late } = await kit.history(database);
+        const live = await kit.store(database);
+        await kit.readAll(live);
+        kit.damages[name](late, early);
+        // What is altered, but stands under the same nonce, is written over unread: give it another.
+        if (name === "a head altered") rows.of(late, "revisions", "61").nonce[0] ^= 1;
+        await rows.restore(database, late);
+        const damaged = await rows.dump(database);
+        const code = await kit.outcome(() => live.commit([kit.put("a", 2, { one: "one 3" })], [], []));
+        const after = await rows.dump(database);
+        const nonces = (dump) => Object.values(dump).flatMap((list) => list.map(([, row]) => String(row.nonce))).join(" ");
+        const same = nonces(after) === nonces(damaged);
+        out[name] = `${code}${same ? "" : ", and written"}`;
+        live.close();
+      }
+      return out;
+    });
+    for (const [name, outcome] of Object.entries(out)) assert.equal(outcome, "StorageError STATE_TAMPERED", name);
+  });
+
+  onPage("instances that write at the same time leave a whole database", async (page) => {
+    const out = await page.evaluate(async () => {
+      const stores = await Promise.all(Array.from({ length: 3 }, () => kit.store("shared")));
+      const stale = { count: 0 };
+      // Each writes to a scope of its own and to one of all.
+      await Promise.all(
+        stores.map(async (store, i) => {
+          for (let n = 0; n < 20; n++) {
+            await store.commit([{ ...kit.put("a", n, { [`r${n}`]: `${i} ${n}` }), scope: `0${i}` }], [], []);
+            for (;;) {
+              const { revision } = await store.load("61");
+              const code = await kit.outcome(() => store.commit([kit.put("a", revision, { [`r${i}.${n}`]: "x" })], [], []));
+              if (code === undefined) break;
+              if (code !== "StorageError STALE") throw new Error(code);
+              stale.count++;
+            }
+          }
+        }),
+      );
+      const fresh = await kit.store("shared");
+      const own = await Promise.all([0, 1, 2].map(async (i) => (await fresh.load(`0${i}`)).names.length));
+      return { own, all: (await fresh.load("61")).names.length, revision: await fresh.revision("61"), stale: stale.count };
+    });
+    assert.deepEqual([out.own, out.all, out.revision], [[20, 20, 20], 60, 60]);
+    assert.ok(out.stale > 0, "nobody was in anybody's way");
+  });
+
+  for (const lock of [undefined, { passphrase: "correct horse" }]) {
+    onPage(`a database of format 1 is sealed when it is opened (lock: ${Object.keys(lock ?? { none: 0 })})`, async (page) => {
+      const out = await page.evaluate(async (options) => {
+        // Suite 4, whose keys are in the records in all browsers, as all were in format 1.
+        const alice = await kit.mls("alice");
+        const group = await alice.createGroup(await alice.createIdentity("alice", { suite: 4 }));
+        await group.send("before");
+        const { epochAuthenticator } = await group.info();
+        await alice.close();
+        const store = await kit.store("alice");
+        const plain = [];
+        for (const [scope] of (await rows.dump("alice")).revisions) plain.push([scope, await store.load(scope)]);
+        store.close();
+        await new Promise((resolve, reject) => Object.assign(indexedDB.deleteDatabase("alice"), { onsuccess: resolve, onerror: reject }));
+        await new Promise((resolve, reject) => {
+          const request = indexedDB.open("alice", 1);
+          request.onupgradeneeded = () => {
+            const [records, revisions, meta] = ["records", "revisions", "meta"].map((name) => request.result.createObjectStore(name));
+            meta.put(1, "format");
+            for (const [scope, { revision, names, values }] of plain) {
+              revisions.put(revision, scope);
+              names.forEach((name, i) => records.put(values[i], [scope, name]));
+            }
+          };
+          request.onsuccess = () => resolve(request.result.close());
+          request.onerror = () => reject(request.error);
+        });
+        // Two at once: one of them does it.
+        const clients = await Promise.all([kit.mls("alice", options), kit.mls("alice", options)]);
+        const opened = await clients[1].group(group.id);
+        const same = String((await opened.info()).epochAuthenticator) === String(epochAuthenticator);
+        await opened.send("after");
+        const dump = await rows.dump("alice");
+        const sealed = [...dump.records, ...dump.revisions].every(([, row]) => row.sealed instanceof ArrayBuffer);
+        const format = rows.of(dump, "meta", "format");
+        const { kind } = rows.of(dump, "meta", "lock");
+        await Promise.all(clients.map((client) => client.close()));
+        const again = await (await kit.mls("alice", options)).groups();
+        return { same, sealed, format, kind, revisions: plain.map(([, { revision }]) => revision > 0), again: again.length };
+      }, lock ? { lock } : {});
+      assert.deepEqual(out, { same: true, sealed: true, format: 2, kind: lock ? "passphrase" : "none", revisions: [true, true], again: 1 });
+    });
+  }
 });
 
 /** What the tests use on the page. It is sent there as it stands. */

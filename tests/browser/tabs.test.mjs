@@ -53,7 +53,7 @@ describe("tabs", { timeout: 110_000 }, () => {
       await kit.listen("alice"); // and a second client in the same tab
     });
     await one.evaluate(() => kit.happenings());
-    const expected = ["message hello", "group-update 2", "message again", "removed 3", "closed"];
+    const expected = ["message hello", "group-update 2", "message again", "message and again", "removed 3", "closed"];
     const events = await one.evaluate((n) => kit.until(() => kit.heard[0].length >= n && kit.heard[0]), expected.length);
     assert.deepEqual(events, expected);
     const [first, second] = await other.evaluate((n) => kit.until(() => kit.heard.every((list) => list.length >= n) && kit.heard), expected.length);
@@ -147,7 +147,7 @@ function kit() {
       await ours.receive(await theirs.send("hello"));
       await theirs.receive((await ours.update()).commit);
       await ours.applyPendingCommit();
-      await ours.receive(await theirs.send("again"));
+      await ours.receiveAll(await theirs.sendAll(["again", "and again"]));
       const removal = await theirs.remove((await theirs.members()).find((member) => !member.own));
       await ours.receive(removal.commit);
       await ours.delete();

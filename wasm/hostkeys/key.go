@@ -136,7 +136,7 @@ func (k *key) use(ctx context.Context) (js.Value, error) {
 	var handle js.Value
 	var err error
 	if k.name != "" {
-		handle, err = keys.await(ctx, keys.object, "key", k.name)
+		handle, err = keys.await(ctx, keys.object, "key", k.name, k.of.kind.String(), k.of.name, toHost(k.public))
 	} else {
 		handle, err = keys.await(ctx, keys.object, "importKey", k.of.kind.String(), k.of.name, toHost(k.scalar), toHost(k.public))
 	}

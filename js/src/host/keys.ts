@@ -70,9 +70,11 @@ export async function openKeys(store: HostStore, requireNonExtractable: boolean)
       store.adopt(name, pair.privateKey);
       return { publicKey: await exportPublic(pair), storage: wrapped ? "wrapped" : "non-extractable" };
     },
-    async key(name) {
+    async key(name, kind, algorithm, publicKey) {
       const key = await store.key(name);
       if (!key) throw failure("KEY_NOT_FOUND", "");
+      // A CryptoKey cannot be sealed, so that somebody may have put another in its place.
+      if (!(await belong(kind, algorithm, key, publicKey))) throw failure("STATE_TAMPERED", "a private key was exchanged");
       return key;
     },
     generateBytes,
@@ -150,6 +152,21 @@ async function generatePair(kind: KeyKind, algorithm: string, extractable: boole
 
 async function exportPublic(pair: CryptoKeyPair): Promise<Bytes> {
   return new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
+}
+
+/** Whether a private key is that of a public key: tried once, with something to sign or to agree on. */
+async function belong(kind: KeyKind, algorithm: string, key: CryptoKey, publicKey: Bytes): Promise<boolean> {
+  const { name, namedCurve } = key.algorithm as EcKeyAlgorithm;
+  const wanted = keyAlgorithm(kind, algorithm) as EcKeyImportParams;
+  if (key.type !== "private" || name !== wanted.name || namedCurve !== wanted.namedCurve) return false;
+  if (kind === "sign") {
+    const message = crypto.getRandomValues(new Uint8Array(32));
+    return verifyOne(algorithm, publicKey, message, await sign(algorithm, key, message));
+  }
+  const ephemeral = await generatePair(kind, algorithm, false);
+  const theirs = await exportPublic(ephemeral);
+  const [one, other] = await Promise.all([diffieHellman(algorithm, key, theirs), diffieHellman(algorithm, ephemeral.privateKey, publicKey)]);
+  return one.every((byte, i) => byte === other[i]);
 }
 
 async function generateBytes(kind: KeyKind, curve: string): Promise<Bytes> {
