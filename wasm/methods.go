@@ -159,6 +159,10 @@ var methods = map[string]method{
 		return func(ctx context.Context, c *mls.Client) (any, error) { return nothing(c.DeletePSK(ctx, id)) }
 	}),
 
+	"inspect": ofClient(func(in *args) clientStep {
+		return func(ctx context.Context, c *mls.Client) (any, error) { return as(clientSnapshotValue)(c.Snapshot(ctx)) }
+	}),
+
 	"group.delete": func(in *args) *job {
 		c, id := in.ofClient(), in.bytes("group")
 		return c.job(groupLane(id), func(ctx context.Context) (any, error) { return nothing(c.DeleteGroup(ctx, id)) })
@@ -174,6 +178,9 @@ var methods = map[string]method{
 		return func(ctx context.Context, g *mls.Group) (any, error) {
 			return as(memberDetailsValue)(g.Member(ctx, leaf))
 		}
+	}),
+	"group.inspect": ofGroup(func(in *args) groupStep {
+		return func(ctx context.Context, g *mls.Group) (any, error) { return as(groupSnapshotValue)(g.Snapshot(ctx)) }
 	}),
 	"group.commit": ofGroup(func(in *args) groupStep {
 		options := mls.CommitOptions{

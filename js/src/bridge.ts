@@ -78,6 +78,7 @@ export interface ClientMethods {
   groups(args: {}): Bytes[];
   storePSK(args: { id: Uint8Array; secret: Uint8Array }): void;
   deletePSK(args: { id: Uint8Array }): void;
+  inspect(args: {}): ClientSnapshotValue;
 }
 
 /** Methods of a group. Their arguments hold the client's number and the group's id beside what stands here. */
@@ -86,6 +87,7 @@ export interface GroupMethods {
   "group.info"(args: {}): InfoValue;
   "group.members"(args: {}): MemberValue[];
   "group.member"(args: { leaf: number }): MemberDetailsValue;
+  "group.inspect"(args: {}): GroupSnapshotValue;
   "group.commit"(args: {
     add?: Uint8Array[];
     remove?: number[];
@@ -355,6 +357,106 @@ export interface EventValue {
 export interface ReceivedValue {
   event?: EventValue;
   error?: ErrorValue;
+}
+
+export interface ClientSnapshotValue {
+  revision: number;
+  identities: IdentitySnapshotValue[];
+  psks: number;
+  groups: Bytes[];
+  records: RecordSnapshotValue[];
+}
+
+/** `signatureKey` is the beginning of its hash. */
+export interface IdentitySnapshotValue {
+  id: Bytes;
+  suite: number;
+  credential: CredentialValue;
+  signatureKey: Bytes;
+  keyStorage: string;
+  keyPackages: number;
+  lastResort: number;
+  expired: number;
+}
+
+export interface RecordSnapshotValue {
+  kind: string;
+  count: number;
+  bytes: number;
+}
+
+export interface GroupSnapshotValue {
+  group: Bytes;
+  status: string;
+  suite: number;
+  epoch: string;
+  revision: number;
+  ownLeaf: number;
+  rolledBack: boolean;
+  treeHash: Bytes;
+  tree: NodeSnapshotValue[];
+  members: MemberValue[];
+  extensions: ExtensionValue[];
+  proposals: ProposalSnapshotValue[];
+  pending?: PendingSnapshotValue;
+  senders: SenderSnapshotValue[];
+  past: PastSnapshotValue[];
+  resumptionPSKs: string[];
+  inbox: number;
+  records: RecordSnapshotValue[];
+  lastRejected?: RejectionValue;
+}
+
+/** A node of the ratchet tree, at its index; `key` is the beginning of the hash of its encryption key. */
+export interface NodeSnapshotValue {
+  kind: string;
+  key?: Bytes;
+  unmerged: number[];
+  known: boolean;
+}
+
+export interface SenderSnapshotValue {
+  leaf: number;
+  handshake: RatchetSnapshotValue;
+  application: RatchetSnapshotValue;
+}
+
+export interface RatchetSnapshotValue {
+  next: number;
+  skipped: number;
+}
+
+export interface ProposalSnapshotValue {
+  reference: Bytes;
+  type: number;
+  sender: SenderValue;
+  dropped: boolean;
+}
+
+export interface PendingSnapshotValue {
+  epoch: string;
+  external: boolean;
+  added: number[];
+  removed: number[];
+  updated: number[];
+  commitSize: number;
+  welcomeSize: number;
+}
+
+/** `ended` is in seconds since 1970. */
+export interface PastSnapshotValue {
+  epoch: string;
+  ended: string;
+  senders: SenderSnapshotValue[];
+}
+
+/** `time` is in seconds since 1970. */
+export interface RejectionValue {
+  code: string;
+  detail: string;
+  time: string;
+  size: number;
+  header?: HeaderValue;
 }
 
 /** What the outside of a message shows. */

@@ -145,7 +145,7 @@ export function welcome(value: WelcomeValue): WelcomeInfo {
 }
 
 /** A time in seconds since 1970; the farthest date for what is beyond all dates. */
-function date(seconds: string): Date {
+export function date(seconds: string): Date {
   return new Date(Math.min(Number(seconds) * 1000, 8.64e15));
 }
 

@@ -2,6 +2,7 @@
 import type { Bytes, GroupMethods, Result } from "./bridge.js";
 import * as decode from "./decode.js";
 import { Emitter, type EventMap } from "./events.js";
+import { groupSnapshot, type GroupSnapshot } from "./snapshot.js";
 import type {
   ApplicationEvent,
   BranchOptions,
@@ -322,6 +323,11 @@ export class Group extends Emitter {
   /** The ratchet tree of this epoch, for those who join without it (RFC 9420, Section 12.4.3.3). */
   ratchetTree(): Promise<Bytes> {
     return this.#call("group.ratchetTree");
+  }
+
+  /** What the group is like inside, without secrets and content: to look at. See {@link MLS.inspect}. */
+  async inspect(): Promise<GroupSnapshot> {
+    return groupSnapshot(await this.#call("group.inspect"));
   }
 
   /** Forgets the group, with its secrets and its inbox. It tells the other members nothing. */

@@ -20,6 +20,20 @@ export {
 } from "./errors.js";
 export type { ErrorCode } from "./errors.js";
 export { replay, type LogEntry, type LogValue, type Replayed } from "./log.js";
+export {
+  drawTree,
+  type ClientSnapshot,
+  type GroupSnapshot,
+  type IdentitySnapshot,
+  type PastSnapshot,
+  type PendingSnapshot,
+  type ProposalSnapshot,
+  type RatchetSnapshot,
+  type RecordSnapshot,
+  type Rejection,
+  type SenderSnapshot,
+  type TreeNode,
+} from "./snapshot.js";
 export type { Thread } from "./thread.js";
 export type { Bytes } from "./bridge.js";
 export { version } from "./bridge.js";

@@ -11,6 +11,7 @@ import type { Secret } from "./host/unlock.js";
 import { newSecret, secretFor } from "./passkey.js";
 import { given, Group, idOf, proposed, type GroupClient } from "./group.js";
 import { entryOf, type LogEntry, type Replayable } from "./log.js";
+import { clientSnapshot, groupSnapshot, type ClientSnapshot, type GroupSnapshot } from "./snapshot.js";
 import type {
   CallOptions,
   CipherSuite,
@@ -289,6 +290,19 @@ export class MLS extends Emitter {
   /** Forgets an external pre-shared key. */
   async deletePSK(id: string | Uint8Array): Promise<void> {
     await this.#call("deletePSK", () => ({ id: decode.utf8(id) }));
+  }
+
+  /**
+   * What this client is like inside, without secrets and content: the trees of
+   * its groups, proposals, the pending commit, which generations were used, how
+   * much is stored, and why the last message was refused. To look at; what is in it
+   * may change.
+   */
+  async inspect(): Promise<ClientSnapshot> {
+    const value = await this.#call("inspect", () => ({}));
+    const groups: GroupSnapshot[] = [];
+    for (const group of value.groups) groups.push(groupSnapshot(await this.#call("group.inspect", () => ({ group }))));
+    return clientSnapshot(value, groups);
   }
 
   /** Reads what the outside of a message shows: which group and epoch it is for. Rejects with MalformedError. */

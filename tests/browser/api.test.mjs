@@ -824,6 +824,64 @@ describe("the API", { timeout: 170_000 }, () => {
   );
 
   onPage(
+    "what a client is like inside, without secrets and content",
+    async (open) => {
+      const { clients, groups } = await kit.crowd(["alice", "bob", "carol"], { open });
+      const [ours, theirs, hers] = groups;
+      const [alice] = clients;
+      const { drawTree } = kit.webmls;
+      await alice.storePSK("id", new TextEncoder().encode("the pre-shared key itself"));
+      const update = await theirs.update();
+      await kit.deliver(update.commit, ours, hers);
+      await theirs.applyPendingCommit();
+      await ours.receive(await theirs.send("what bob wrote"));
+      await theirs.send("lost");
+      await ours.receive(await theirs.send("what bob wrote next"));
+      const garbage = (await theirs.send("x")).map((byte, i, all) => (i === all.length - 1 ? byte ^ 1 : byte));
+      await kit.codeOf(ours.receive(garbage));
+      await ours.receive((await theirs.propose({ update: true })).message);
+      await ours.dropProposal((await ours.proposals())[0]);
+      await ours.remove(2);
+      const inside = await alice.inspect();
+      const [group] = inside.groups;
+      const out = {
+        client: [inside.psks, inside.identities.length, inside.identities[0].signatureKey.length, inside.groups.length],
+        group: [group.status, String(group.epoch), group.ownLeaf, group.members.map((m) => m.name).join(), group.inbox, group.rolledBack],
+        tree: group.tree.map(({ kind, level, known, children }) => [kind, level, known, children?.join()].join(" ")),
+        unmerged: group.tree.map(({ unmerged }) => unmerged.join()),
+        drawn: drawTree(group.tree).split("\n").map((line) => line.replace(/[0-9a-f]{16}/, "key")),
+        bob: group.senders.find(({ leaf }) => leaf === 1),
+        pending: [String(group.pending.epoch), group.pending.removed.join(), group.pending.external, group.pending.commitSize > 100, group.pending.welcomeSize],
+        proposals: group.proposals.map(({ proposalType, sender, dropped }) => [proposalType, sender.type, dropped].join()),
+        rejected: [group.lastRejected.code, group.lastRejected.size === garbage.length, group.lastRejected.header.content, Date.now() - group.lastRejected.time < 60_000],
+        past: group.past.map(({ epoch, ended }) => [String(epoch), Date.now() - ended < 60_000].join()),
+        inbox: group.records.find(({ kind }) => kind === "inbox").count,
+        same: kit.hex((await ours.inspect()).treeHash) === kit.hex(group.treeHash),
+      };
+      const text = JSON.stringify(inside, (_, value) => (typeof value === "bigint" ? String(value) : value instanceof Uint8Array ? kit.hex(value) : value));
+      const secrets = [await ours.exportSecret("x", "", 32), (await ours.info()).epochAuthenticator];
+      for (const secret of ["the pre-shared key itself", "what bob wrote"]) secrets.push(new TextEncoder().encode(secret));
+      out.found = secrets.filter((secret) => text.includes(kit.hex(secret)) || text.includes(new TextDecoder().decode(secret))).length;
+      return out;
+    },
+    {
+      client: [1, 1, 8, 1],
+      group: ["active", "2", 0, "alice,bob,carol", 2, false],
+      tree: ["leaf 0 true ", "parent 1 true 0,2", "leaf 0 false ", "parent 2 true 1,5", "leaf 0 false ", "blank 1 false 4,6", "blank 0 false "],
+      unmerged: ["", "", "", "", "", "", ""],
+      drawn: ["3 key *", "  1 key *", "    0 key *", "    2 key", "  5 -", "    4 key", "    6 -"],
+      bob: { leaf: 1, handshake: { next: 1, skipped: 0 }, application: { next: 3, skipped: 1 } },
+      pending: ["3", "2", false, true, 0],
+      proposals: ["2,member,true"],
+      rejected: ["DECRYPTION_FAILED", true, "application", true],
+      past: ["1,true"],
+      inbox: 2,
+      same: true,
+      found: 0,
+    },
+  );
+
+  onPage(
     "a log of the calls holds no secret and no content, and what others sent can be replayed from it",
     async (open) => {
       const log = [];

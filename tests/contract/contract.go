@@ -522,6 +522,8 @@ var twins = map[string]string{
 	"Client.Close":            "close",
 	"Client.DeleteGroup":      "group.delete",
 	"Client.Group":            "group.info",
+	"Client.Snapshot":         "inspect",
+	"Group.Snapshot":          "group.inspect",
 	"Client.Changed":          "-the host calls it as the program's function of that name",
 	"Client.Identity":         "-an identity crosses as a whole, by identities",
 	"Client.ImportKeyPackage": "-it takes private keys, and no private key crosses",

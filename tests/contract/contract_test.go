@@ -4,6 +4,7 @@ package contract
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -132,6 +133,7 @@ func TestScopes(t *testing.T) {
 func TestValues(t *testing.T) {
 	shapes := must[map[string]shape](t)
 	inGo := shapes(goValues(read(t, "wasm/convert.go")))
+	maps.Copy(inGo, shapes(goValues(read(t, "wasm/convert_snapshot.go"))))
 	inTS := shapes(tsValues(read(t, "js/src/bridge.ts")))
 	if len(inGo) < 10 || len(inTS["EventValue"]) < 5 {
 		t.Fatalf("read too little: %d values, %v", len(inGo), inTS["EventValue"])
