@@ -874,7 +874,7 @@ describe("the API", { timeout: 170_000 }, () => {
       pending: ["3", "2", false, true, 0],
       proposals: ["2,member,true"],
       rejected: ["DECRYPTION_FAILED", true, "application", true],
-      past: ["1,true"],
+      past: ["1,true", "0,true"],
       inbox: 2,
       same: true,
       found: 0,

@@ -532,8 +532,6 @@ var twins = map[string]string{
 	"Group.Remove":            "group.commit",
 	"Group.Update":            "group.commit",
 	"Group.Export":            "group.exportSecret",
-	"Group.Snapshot":          "-a view for tests and reports, of what a debugger of the program sees",
-	"Client.Snapshot":         "-a view for tests and reports, of what a debugger of the program sees",
 }
 
 // twin returns the name on the bridge of an exported method, or "" for one that

@@ -2,6 +2,7 @@
 // compiler checks this file; nothing runs it. Where an error is expected and
 // does not come, that is an error.
 import {
+  drawTree,
   EpochError,
   externalSenders,
   MLS,
@@ -302,6 +303,20 @@ export async function batches(group: Group, messages: Uint8Array[]): Promise<voi
   }
   // @ts-expect-error: a list
   await group.sendAll("hello");
+}
+
+export async function inside(mls: MLS): Promise<string[]> {
+  const { groups, identities } = await mls.inspect();
+  is<Same<(typeof identities)[number]["keyPackages"], number>>();
+  for (const group of groups) {
+    is<Same<typeof group.epoch, bigint>>();
+    // @ts-expect-error: a snapshot is to look at
+    group.epoch = 1n;
+    // @ts-expect-error: not every group has refused a message
+    group.lastRejected.code;
+    if (group.lastRejected) is<Same<typeof group.lastRejected.code, ErrorCode>>();
+  }
+  return groups.map(({ tree }) => drawTree(tree));
 }
 
 export function events(mls: MLS, group: Group): void {
