@@ -441,6 +441,9 @@ func (c *Client) newKeyPackage(ctx context.Context, identity *Identity, opts Key
 	if lifetime == 0 {
 		lifetime = defaultLifetime
 	}
+	if lifetime < 0 {
+		return nil, nil, mlserr.New(mlserr.InvalidArgument, "lifetime")
+	}
 	now := c.now()
 	leaf := c.newLeaf(identity, nil)
 	leaf.Source = message.LeafNodeSourceKeyPackage
@@ -497,6 +500,21 @@ func (c *Client) newLeaf(identity *Identity, old *message.LeafNode) message.Leaf
 		leaf.Capabilities = c.ownCapabilities(identity.credential.Type)
 	}
 	return leaf
+}
+
+// reviseLeaf changes what a leaf says beside its keys: its extensions, unless they
+// are nil, and the capabilities, where they are renewed.
+func (c *Client) reviseLeaf(leaf *message.LeafNode, extensions *message.Extensions, renew bool) error {
+	if renew {
+		leaf.Capabilities = c.ownCapabilities(leaf.Credential.Type)
+	}
+	if extensions != nil {
+		leaf.Extensions = *extensions
+	}
+	if !leaf.Extensions.Unique() {
+		return mlserr.New(mlserr.DuplicateExtension, "D7: leaf")
+	}
+	return checkOwnTypes(leaf)
 }
 
 // KeyPackageCount returns how many unused key packages of an identity are held.
@@ -652,6 +670,8 @@ func (c *Client) ratchetLimits() schedule.Limits {
 type GroupOptions struct {
 	GroupID    []byte // default 32 random bytes
 	Extensions message.Extensions
+	// LeafExtensions are those of this client's leaf: see KeyPackageOptions.
+	LeafExtensions message.Extensions
 }
 
 // Groups lists the ids of the groups that are held, in byte order.

@@ -40,6 +40,12 @@ type CommitOptions struct {
 	// Identity, when not empty, is the identity that this client has in the
 	// group from this commit on: another signature key, another credential.
 	Identity []byte
+	// LeafExtensions, when not nil, replace the extensions of this client's leaf;
+	// else they stay. The types must be application_id or listed in Config.Supported.
+	LeafExtensions *message.Extensions
+	// RenewCapabilities has the leaf list what this client supports today, in
+	// the place of what it supported when it joined.
+	RenewCapabilities bool
 }
 
 // CommitResult is a commit that was created and is not applied yet.
@@ -212,13 +218,16 @@ func (s *state) createCommit(ctx context.Context, c *Client, list *proposalList,
 	next.describe(app)
 
 	// The path, and with it the new tree.
-	withPath := !opts.NoPath || list.pathRequired() || identity != e.identity
+	withPath := !opts.NoPath || list.pathRequired() || identity != e.identity || opts.LeafExtensions != nil || opts.RenewCapabilities
 	var path *tree.NewPath
 	var commitSecret []byte
 	private := e.private
 	gone, come := app.gone, app.come
 	if withPath {
 		leaf := c.newLeaf(identity, e.tree.Leaf(self))
+		if err := c.reviseLeaf(&leaf, opts.LeafExtensions, opts.RenewCapabilities); err != nil {
+			return nil, err
+		}
 		if err := e.checkOwnNewLeaf(&leaf, app, list); err != nil {
 			return nil, err
 		}

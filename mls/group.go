@@ -82,7 +82,7 @@ func (c *Client) CreateGroup(ctx context.Context, identityID []byte, opts GroupO
 	if len(id) == 0 {
 		id = suite.Random(32)
 	}
-	e, err := c.firstEpoch(ctx, identity, id, opts.Extensions)
+	e, err := c.firstEpoch(ctx, identity, id, opts.Extensions, opts.LeafExtensions)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (c *Client) CreateGroup(ctx context.Context, identityID []byte, opts GroupO
 }
 
 // firstEpoch is epoch 0 of a group of one (RFC 9420, Section 11).
-func (c *Client) firstEpoch(ctx context.Context, identity *Identity, id []byte, extensions message.Extensions) (*epoch, error) {
+func (c *Client) firstEpoch(ctx context.Context, identity *Identity, id []byte, extensions, leafExtensions message.Extensions) (*epoch, error) {
 	s := identity.suite
 	leafKey, err := c.keys.GenerateHPKEKey(ctx, s.ID())
 	if err != nil {
@@ -99,6 +99,9 @@ func (c *Client) firstEpoch(ctx context.Context, identity *Identity, id []byte, 
 	leaf := c.newLeaf(identity, nil)
 	leaf.Source = message.LeafNodeSourceKeyPackage
 	leaf.EncryptionKey = leafKey.Public()
+	if err := c.reviseLeaf(&leaf, &leafExtensions, false); err != nil {
+		return nil, err
+	}
 	now := c.now()
 	leaf.Lifetime = message.Lifetime{
 		NotBefore: uint64(now.Add(-lifetimeBackdate).Unix()),

@@ -24,6 +24,8 @@ type ExternalOptions struct {
 	PSKs              []message.PreSharedKeyID // without nonces
 	AuthenticatedData []byte
 	WithGroupInfo     bool
+	// LeafExtensions are those of this client's leaf: see KeyPackageOptions.
+	LeafExtensions message.Extensions
 }
 
 // JoinExternal makes a commit that joins a group by its GroupInfo (RFC 9420,
@@ -127,6 +129,9 @@ func (c *Client) createExternalCommit(ctx context.Context, identity *Identity, i
 	}
 	app := e.apply(list)
 	leaf := c.newLeaf(identity, nil)
+	if err := c.reviseLeaf(&leaf, &opts.LeafExtensions, false); err != nil {
+		return nil, err
+	}
 	rules, err := newLeafRules(group.Extensions, nil)
 	if err != nil {
 		return nil, err

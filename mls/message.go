@@ -69,8 +69,11 @@ type ProposeOptions struct {
 	Custom     *message.Proposal
 
 	// Identity, with Update, is the identity that this client has in the group
-	// once the Update is committed.
+	// once the Update is committed; LeafExtensions and RenewCapabilities are what
+	// they are in CommitOptions.
 	Identity          []byte
+	LeafExtensions    *message.Extensions
+	RenewCapabilities bool
 	PublicMessage     bool
 	AuthenticatedData []byte
 }
@@ -194,7 +197,7 @@ func (s *state) newProposal(ctx context.Context, c *Client, opts *ProposeOptions
 		add(opts.Custom)
 	}
 	if opts.Update {
-		p, err := s.newUpdate(ctx, c, opts.Identity)
+		p, err := s.newUpdate(ctx, c, opts)
 		if err != nil {
 			return nil, err
 		}
@@ -207,12 +210,12 @@ func (s *state) newProposal(ctx context.Context, c *Client, opts *ProposeOptions
 }
 
 // newUpdate makes an Update proposal with a fresh leaf key (RFC 9420, Section 12.1.2).
-func (s *state) newUpdate(ctx context.Context, c *Client, identityID []byte) (*cachedProposal, error) {
+func (s *state) newUpdate(ctx context.Context, c *Client, opts *ProposeOptions) (*cachedProposal, error) {
 	e := s.epoch
 	identity := e.identity
-	if len(identityID) > 0 {
+	if len(opts.Identity) > 0 {
 		var err error
-		if identity, err = c.Identity(ctx, identityID); err != nil {
+		if identity, err = c.Identity(ctx, opts.Identity); err != nil {
 			return nil, err
 		}
 		if identity.suite != s.suite {
@@ -224,6 +227,9 @@ func (s *state) newUpdate(ctx context.Context, c *Client, identityID []byte) (*c
 		return nil, err
 	}
 	leaf := c.newLeaf(identity, e.tree.Leaf(e.self()))
+	if err := c.reviseLeaf(&leaf, opts.LeafExtensions, opts.RenewCapabilities); err != nil {
+		return nil, err
+	}
 	leaf.Source = message.LeafNodeSourceUpdate
 	leaf.EncryptionKey = leafKey.Public()
 	if err := leaf.Sign(ctx, s.suite, identity.key, s.groupID, e.self()); err != nil {

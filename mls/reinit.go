@@ -21,6 +21,9 @@ type SuccessorOptions struct {
 	// NoRatchetTree: see CommitOptions.
 	NoRatchetTree bool
 	WithGroupInfo bool
+	// LeafExtensions are those of the creator's leaf in the new group: see
+	// KeyPackageOptions.
+	LeafExtensions message.Extensions
 }
 
 // ReInit creates the group that this group was reinitialized to (RFC 9420,
@@ -81,7 +84,7 @@ func (g *Group) found(ctx context.Context, old *state, f founding, opts Successo
 	if len(id) == 0 {
 		id = suite.Random(32)
 	}
-	first, err := c.firstEpoch(ctx, identity, id, f.extensions)
+	first, err := c.firstEpoch(ctx, identity, id, f.extensions, opts.LeafExtensions)
 	if err != nil {
 		return nil, nil, err
 	}
