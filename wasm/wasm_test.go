@@ -111,6 +111,106 @@ func TestPanic(t *testing.T) {
 	}
 }
 
+// TestCancel: a call that waits for its turn, and one that waits for what it
+// does, end when they are cancelled; the calls behind them go on in order.
+func TestCancel(t *testing.T) {
+	c := &client{ctx: t.Context()}
+	gate, entered := make(chan struct{}), make(chan struct{})
+	start := func(number int, step func(ctx context.Context) (any, error)) <-chan error {
+		j := c.job("lane", step)
+		ctx, forget := j.context(number)
+		before, done := j.queue()
+		result := make(chan error, 1)
+		go func() {
+			defer done()
+			defer forget()
+			_, err := j.await(ctx, before)
+			result <- err
+			<-before
+		}()
+		return result
+	}
+	first := start(1, func(ctx context.Context) (any, error) {
+		close(entered)
+		select {
+		case <-ctx.Done():
+			return nil, mlserr.Wrap(mlserr.Cancelled, "", ctx.Err())
+		case <-gate:
+			return nil, nil
+		}
+	})
+	second := start(2, func(context.Context) (any, error) {
+		t.Error("a cancelled call was carried out")
+		return nil, nil
+	})
+	third := start(0, func(context.Context) (any, error) { return nil, nil })
+	<-entered
+	stop := func(number int) { cancel(js.Undefined(), []js.Value{js.ValueOf(number)}) }
+	stop(2)
+	wantCode(t, <-second, mlserr.Cancelled)
+	select {
+	case err := <-third:
+		t.Fatal("went before its turn", err)
+	default:
+	}
+	stop(1)
+	wantCode(t, <-first, mlserr.Cancelled)
+	if err := <-third; err != nil {
+		t.Error(err)
+	}
+	stop(1) // over
+	stop(7) // never there
+	c.running.Wait()
+	if len(calls.cancel) != 0 {
+		t.Errorf("%d calls are still known", len(calls.cancel))
+	}
+}
+
+// TestReadValues: each interface that Go reads, whole, least and wrong.
+func TestReadValues(t *testing.T) {
+	in := &args{object: evaluate(`const bytes = new Uint8Array([7]); return {
+		psks: [{ id: bytes }, { group: bytes, epoch: "18446744073709551615" }], noPSK: { epoch: "1" }, badEpoch: { group: bytes, epoch: "-1" },
+		reInit: { group: bytes, suite: 2, extensions: [] }, noSuite: { group: bytes },
+		custom: { type: 0xff01, data: bytes }, limits: { padding: 0, pastEpochs: 0, maxMessage: 5, lifetimeSkew: 60 }, badLimits: { padding: -1 },
+		supported: { extensions: [0xff01] }, badSupported: { proposals: [1.5] },
+	}`)}
+	psks := in.psks("psks")
+	if len(psks) != 2 || string(psks[0].ID) != "\x07" || string(psks[1].GroupID) != "\x07" || psks[1].Epoch != 1<<64-1 {
+		t.Error(psks)
+	}
+	if r := in.reInit("reInit"); r == nil || r.CipherSuite != 2 || string(r.GroupID) != "\x07" || r.Version != 1 {
+		t.Error(r)
+	}
+	if p := in.custom("custom"); p == nil || p.Type != 0xff01 || string(p.Custom) != "\x07" {
+		t.Error(p)
+	}
+	if l := in.limits("limits"); l.PaddingBlock != -1 || l.MaxPastEpochs != -1 || l.MaxMessage != 5 || l.LifetimeSkew != time.Minute || l.MaxMembers != 0 {
+		t.Errorf("%+v", l)
+	}
+	if s := in.supported("supported"); len(s.Extensions) != 1 || s.Extensions[0] != 0xff01 || len(s.Proposals) != 0 {
+		t.Errorf("%+v", s)
+	}
+	if in.psks("absent") != nil || in.psk("absent") != nil || in.reInit("absent") != nil || in.custom("absent") != nil || in.limits("absent") != (mls.Limits{}) {
+		t.Error("what is absent is there")
+	}
+	if in.err != nil {
+		t.Fatal(in.err)
+	}
+	for name, read := range map[string]func(in *args){
+		"neither id nor group": func(in *args) { in.psk("noPSK") },
+		"a negative epoch":     func(in *args) { in.psk("badEpoch") },
+		"no suite":             func(in *args) { in.reInit("noSuite") },
+		"negative padding":     func(in *args) { in.limits("badLimits") },
+		"half a code point":    func(in *args) { in.supported("badSupported") },
+		"bytes as an object":   func(in *args) { in.psks("custom") },
+	} {
+		fresh := &args{object: in.object}
+		if read(fresh); fresh.err == nil || fresh.err.Code != mlserr.InvalidArgument {
+			t.Errorf("%s: %v", name, fresh.err)
+		}
+	}
+}
+
 // TestTurns: calls of one lane run in the order in which they were entered,
 // whatever they wait for; other lanes do not wait.
 func TestTurns(t *testing.T) {
