@@ -22,7 +22,8 @@ export class Firefox {
   /** What went wrong in the page: errors and warnings on its console, and exceptions. */
   faults = [];
 
-  static async start() {
+  /** Starts it, with the MLS Web API or without. */
+  static async start({ native = true } = {}) {
     if (!existsSync(join(folders["/webmls/"], "webmls.wasm"))) throw new Error("js/dist is not built: run make build-js");
     const firefox = new Firefox();
     try {
@@ -33,7 +34,7 @@ export class Firefox {
         executablePath: program(),
         headless: true,
         userDataDir: firefox.profile,
-        extraPrefsFirefox: preferences,
+        extraPrefsFirefox: native ? preferences : {},
         timeout: 30_000,
       });
       firefox.version = await firefox.browser.version();
@@ -42,12 +43,19 @@ export class Firefox {
         if (["error", "warn", "assert"].includes(message.type())) firefox.faults.push(`console ${message.type()}: ${message.text()}`);
       });
       firefox.page.on("pageerror", (error) => firefox.faults.push(`uncaught: ${error.stack ?? error}`));
-      await firefox.page.goto(`http://127.0.0.1:${firefox.server.address().port}/`);
+      await firefox.open();
     } catch (error) {
       await firefox.stop();
       throw error;
     }
     return firefox;
+  }
+
+  /** Goes to the page. On a busy machine a new tab's own first page may come in between. */
+  async open() {
+    const url = `http://127.0.0.1:${this.server.address().port}/`;
+    do await this.page.goto(url);
+    while ((await this.page.evaluate(() => location.href)) !== url);
   }
 
   /** Runs a function of scenarios.mjs in the page, and rejects with what it throws there. */
