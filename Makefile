@@ -114,6 +114,11 @@ soak: build browsers tests/browser/node_modules/.package-lock.json
 bench:
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./mls/... ./tests/...
 
+## bench-start: how long a page and a service worker take until a client is open
+.PHONY: bench-start
+bench-start: build-js browsers tests/browser/node_modules/.package-lock.json
+	cd tests/browser && node bench/coldstart.mjs
+
 ## fuzz: every fuzz target whose name matches FUZZ, each for FUZZTIME
 # The seeds, with what fuzzing has found before, run in `make test`. A new
 # finding is written to testdata/fuzz beside the test: commit it with its repair.

@@ -49,6 +49,7 @@ describe("the program", { timeout: 110_000 }, () => {
       if (file.endsWith(".js")) return send(200, "text/javascript", await readFile(join(dist, file)));
       return send(200, "application/wasm", await readFile(join(dist, file)));
     }
+    if (path.startsWith("/alone/") && !path.endsWith("worker.js")) return send(200, "text/javascript", await readFile(join(dist, path.slice("/alone/".length))));
     if (path === "/as/octets") return send(200, "application/octet-stream", wasm);
     if (path === "/as/text") return send(200, "text/plain; charset=utf-8", wasm);
     if (path === "/as/nothing") return send(200, undefined, wasm);
@@ -98,6 +99,20 @@ describe("the program", { timeout: 110_000 }, () => {
 
   /** Waits until no lock is left: those of a worker that was ended go a moment later. */
   const unlocked = () => watched.until("all locks are released", async () => (await kit.locks()).length === 0);
+
+  onPage(
+    "a worker that is not where it should be is named",
+    async (page) => {
+      const { code, detail } = await page.evaluate(async () => {
+        const { MLS } = await import("/alone/index.js");
+        const error = await MLS.open({ database: "alice", authenticate: () => true }).catch((error) => error);
+        return { code: error.code, detail: error.detail };
+      });
+      assert.equal(code, "INSTANCE_FAILED");
+      assert.match(detail, /worker\.js/);
+    },
+    { faults: /Failed to load resource/ },
+  );
 
   for (const thread of ["worker", "current"]) {
     for (const [how, path] of [
