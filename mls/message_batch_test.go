@@ -9,6 +9,7 @@ import (
 
 	"webmls/mls"
 	"webmls/mls/mlserr"
+	"webmls/mls/suite"
 )
 
 // batched opens the party's store again, so that its commits are counted and can
@@ -55,16 +56,42 @@ func TestSendAll(t *testing.T) {
 		t.Error("something of nothing")
 	}
 
+	// The third of four cannot be signed: none has left, and no generation is used.
+	keys := &failingKeys{Keys: kitKeys, left: 1 << 30}
+	alice.reloadWith(func(c *mls.Config) { c.Keys = keys })
 	check := alice.unchanged()
-	for what, contents := range map[string][][]byte{"too large": {[]byte("fits"), make([]byte, 1<<30), []byte("fits")}} {
-		_, err := alice.group.SendAll(ctx, contents, mls.SendOptions{})
-		wantCode(t, err, mlserr.TooLarge)
-		check(t, what)
-	}
+	keys.left = 2
+	_, err := alice.group.SendAll(ctx, texts(4), mls.SendOptions{})
+	wantCode(t, err, mlserr.KeyNotFound)
+	check(t, "the third cannot be signed")
+	keys.left = 1 << 30
 	p := must(bob.group.Propose(ctx, mls.ProposeOptions{Update: true}))
 	alice.receive(p.Message)
-	_, err := alice.group.SendAll(ctx, texts(2), mls.SendOptions{})
+	_, err = alice.group.SendAll(ctx, texts(2), mls.SendOptions{})
 	wantCode(t, err, mlserr.PendingProposals)
+}
+
+// failingKeys sign as often as they are let.
+type failingKeys struct {
+	suite.Keys
+	left int
+}
+
+func (k *failingKeys) SignatureKey(ctx context.Context, id suite.ID, reference []byte) (suite.SignatureKey, error) {
+	key, err := k.Keys.SignatureKey(ctx, id, reference)
+	return &failingKey{key, k}, err
+}
+
+type failingKey struct {
+	suite.SignatureKey
+	keys *failingKeys
+}
+
+func (k *failingKey) Sign(ctx context.Context, message []byte) ([]byte, error) {
+	if k.keys.left--; k.keys.left < 0 {
+		return nil, mlserr.New(mlserr.KeyNotFound, "on demand")
+	}
+	return k.SignatureKey.Sign(ctx, message)
 }
 
 // TestSendPadding: the padding of a message is what its options say, or else

@@ -42,7 +42,10 @@ func (k *listKeys) ValidateHPKEKeys(ctx context.Context, id suite.ID, publicKeys
 // TestProgress: long work says how far it is, can be cancelled in between, and
 // then has changed nothing; work that nobody watches is done in whole lists.
 func TestProgress(t *testing.T) {
-	const n = 300
+	n := 300
+	if quick() {
+		n = 160
+	}
 	keys := &listKeys{Keys: kitKeys}
 	withKeys := func(c *mls.Config) { c.Keys = keys }
 	alice, bob := newPartyWith(t, x25519, "alice", withKeys), newPartyWith(t, x25519, "bob", withKeys)
@@ -126,7 +129,7 @@ func TestProgress(t *testing.T) {
 				if err := work.f(ctx); err != nil {
 					t.Fatal(err)
 				}
-				if keys.longest.Load() < n-1 {
+				if keys.longest.Load() < int64(n-1) {
 					t.Errorf("lists of no more than %d", keys.longest.Load())
 				}
 				alice.apply()
@@ -139,17 +142,17 @@ func TestProgress(t *testing.T) {
 	}
 	// Lists in steps find the same errors, at the same places.
 	f := newForger(t, alice)
-	leaf := f.in.Tree.Leaf(250)
+	leaf := f.in.Tree.Leaf(150)
 	leaf.Signature[0] ^= 1
 	defer func() { leaf.Signature[0] ^= 1 }()
 	for _, ctx := range []context.Context{ctx, mls.WithProgress(ctx, func(int, int) {})} {
 		err := f.in.Tree.VerifyLeaves(ctx, mls.SteppedKeys(kitKeys), f.in.GroupID)
-		if mlserr.CodeOf(err) != mlserr.InvalidSignature || err.(*mlserr.Error).Detail != "L2: leaf 250" {
+		if mlserr.CodeOf(err) != mlserr.InvalidSignature || err.(*mlserr.Error).Detail != "L2: leaf 150" {
 			t.Errorf("%v", err)
 		}
 	}
 	keysOf := func(bad int) (list [][]byte) {
-		for i := range 200 {
+		for i := range 150 {
 			key := f.in.Tree.Leaf(treemath.LeafIndex(i)).EncryptionKey
 			if i == bad {
 				key = key[1:]
@@ -160,15 +163,15 @@ func TestProgress(t *testing.T) {
 	}
 	for _, ctx := range []context.Context{ctx, mls.WithProgress(ctx, func(int, int) {})} {
 		k := mls.SteppedKeys(kitKeys)
-		if bad, err := k.ValidateHPKEKeys(ctx, x25519, keysOf(170)); bad != 170 || err != nil {
+		if bad, err := k.ValidateHPKEKeys(ctx, x25519, keysOf(140)); bad != 140 || err != nil {
 			t.Errorf("%d, %v", bad, err)
 		}
-		_, err := k.Encapsulate(ctx, x25519, keysOf(170))
-		_, want := kitKeys.Encapsulate(ctx, x25519, keysOf(170))
+		_, err := k.Encapsulate(ctx, x25519, keysOf(140))
+		_, want := kitKeys.Encapsulate(ctx, x25519, keysOf(140))
 		if err == nil || want == nil || err.Error() != want.Error() {
 			t.Errorf("%v, want %v", err, want)
 		}
-		if list, err := k.Encapsulate(ctx, x25519, keysOf(-1)); err != nil || len(list) != 200 {
+		if list, err := k.Encapsulate(ctx, x25519, keysOf(-1)); err != nil || len(list) != 150 {
 			t.Errorf("%d, %v", len(list), err)
 		}
 	}
