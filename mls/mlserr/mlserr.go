@@ -82,9 +82,13 @@ type Error struct {
 }
 
 // New returns an error with a code and a detail.
+//
+//go:noinline
 func New(code Code, detail string) *Error { return &Error{Code: code, Detail: detail} }
 
 // Wrap returns an error with a code, a detail and a cause.
+//
+//go:noinline
 func Wrap(code Code, detail string, err error) *Error {
 	return &Error{Code: code, Detail: detail, Err: err}
 }

@@ -255,6 +255,8 @@ func Random(n int) []byte {
 
 // Wipe overwrites secrets with zeros. It reaches the slices that it is given;
 // copies that the runtime made, as when a slice grew, it cannot reach.
+//
+//go:noinline
 func Wipe(secrets ...[]byte) {
 	for _, b := range secrets {
 		clear(b)

@@ -2,11 +2,10 @@
 // 5.1, without NIST curves: 1, 3, 4 and 6. It is the part of softkeys that a
 // small binary imports.
 //
-// It owns X25519, Ed25519, X448 and Ed448. Ed25519 is the standard library's, Ed448
-// that of package curve448. X25519 and X448 are those of
-// github.com/cloudflare/circl, and in WebAssembly those of packages curve25519
-// and curve448. It must not know labels, HPKE beyond the KEM, or any
-// struct of the protocol.
+// It owns X25519, Ed25519, X448 and Ed448. Ed448 is that of package curve448. The
+// others are the standard library's and those of github.com/cloudflare/circl, and in
+// WebAssembly those of packages curve25519 and curve448. It must not know labels,
+// HPKE beyond the KEM, or any struct of the protocol.
 package modern
 
 import (

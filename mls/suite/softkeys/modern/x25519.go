@@ -1,8 +1,6 @@
 package modern
 
 import (
-	"crypto/ed25519"
-
 	"webmls/mls/suite"
 	"webmls/mls/suite/softkeys/internal/keyring"
 )
@@ -91,28 +89,23 @@ const (
 		"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
 )
 
+const ed25519SeedSize = 32
+
 // ed25519Scheme is Ed25519 (RFC 8032, Section 5.1), verified without cofactor.
 func ed25519Scheme() keyring.Scheme {
 	open := func(private []byte) (keyring.SigningKey, error) {
-		if len(private) != ed25519.SeedSize {
+		if len(private) != ed25519SeedSize {
 			return keyring.SigningKey{}, errLength
 		}
-		key := ed25519.NewKeyFromSeed(private)
-		return keyring.SigningKey{
-			Private: key.Seed(),
-			Public:  key.Public().(ed25519.PublicKey),
-			Sign:    func(message []byte) ([]byte, error) { return ed25519.Sign(key, message), nil },
-		}, nil
+		return openEd25519([ed25519SeedSize]byte(private)), nil
 	}
 	return keyring.Scheme{
 		Generate: func() (keyring.SigningKey, error) {
-			seed := suite.Random(ed25519.SeedSize)
+			seed := suite.Random(ed25519SeedSize)
 			defer clear(seed)
 			return open(seed)
 		},
-		Open: open,
-		Verify: func(public, message, signature []byte) bool {
-			return len(public) == ed25519.PublicKeySize && ed25519.Verify(public, message, signature)
-		},
+		Open:   open,
+		Verify: verifyEd25519,
 	}
 }

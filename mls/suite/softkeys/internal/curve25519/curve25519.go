@@ -1,12 +1,14 @@
-// Package curve25519 is X25519 (RFC 7748, Section 5), with a view to
-// WebAssembly: the limbs of the field are such that it multiplies them in one
-// instruction, and the table is computed at the first use instead of taking part
-// of the binary. That is faster there than the standard library and
-// github.com/cloudflare/circl, and links neither the tables of the NIST curves,
-// as the one does, nor math/big and fmt, as the other.
+// Package curve25519 is X25519 (RFC 7748, Section 5) and Ed25519 (RFC 8032,
+// Section 5.1), with a view to WebAssembly: the limbs of the field are such that it
+// multiplies them in one instruction, and tables are computed at the first use
+// instead of taking part of the binary. That is faster there than the standard
+// library and github.com/cloudflare/circl, which link more besides: the tables of the
+// NIST curves, math/big and fmt.
 //
-// It owns the field, the ladder and the multiples of the base point. Nothing takes a time or goes to an address
-// that depends on a private key. It must not know HPKE or suites.
+// It owns the field, the scalars and the points of the two. Nothing that has to do
+// with a private key takes a time or goes to an address that depends on the key.
+// What verifies is what crypto/ed25519 verifies. It must not know HPKE, suites or
+// what is signed.
 package curve25519
 
 // Size is that of private keys, public keys and shared secrets in bytes.

@@ -1,5 +1,7 @@
 package curve25519
 
+import "sync"
+
 // An element of the field of p = 2^255 - 19, little-endian in limbs of 26 and 25
 // bits by turns: the product of two, nineteen and more times over, fits into one
 // integer of 64 bits, which is what WebAssembly multiplies. A limb may be
@@ -154,8 +156,8 @@ func (z *element) squareTimes(x *element, n int) {
 	}
 }
 
-// invert sets z to 1/x, or 0 for 0: x to the power of p-2 = (2^250-1)*2^5 + 11.
-func (z *element) invert(x *element) {
+// power sets z to x to the power of 2^250 - 1.
+func (z *element) power(x *element) {
 	// x to the power of 2^n - 1: n doubles, and grows by one where 250 has a bit.
 	ones, n := *x, 1
 	var t element
@@ -169,6 +171,13 @@ func (z *element) invert(x *element) {
 			n++
 		}
 	}
+	*z = ones
+}
+
+// invert sets z to 1/x, or 0 for 0: x to the power of p-2 = (2^250-1)*2^5 + 11.
+func (z *element) invert(x *element) {
+	var ones, t element
+	ones.power(x)
 	ones.squareTimes(&ones, 5)
 	t.squareTimes(x, 2)
 	t.mul(&t, x)
@@ -176,6 +185,55 @@ func (z *element) invert(x *element) {
 	t.mul(&t, x) // 11 = 2*(4+1) + 1
 	z.mul(&ones, &t)
 }
+
+// rootOfMinusOne is 2 to the power of (p-1)/4 = (2^250-1)*2^3 + 3.
+var rootOfMinusOne = sync.OnceValue(func() (z element) {
+	two := element{2}
+	z.power(&two)
+	z.squareTimes(&z, 3)
+	z.mulSmall(&z, 8)
+	return z
+})
+
+// root sets z to the even square root of u/v and reports whether there is one. Where
+// v is 0, it is so for u = 0 alone. u and v may be loose.
+func (z *element) root(u, v *element) bool {
+	// u v^3 (u v^7)^((p-5)/8), with (p-5)/8 = (2^250-1)*2^2 + 1, as in RFC
+	// 8032, Section 5.1.3.
+	var v3, t, check element
+	v3.square(v)
+	v3.mul(&v3, v)
+	t.square(&v3)
+	t.mul(&t, v)
+	t.mul(&t, u) // uv^7
+	z.power(&t)
+	z.squareTimes(z, 2)
+	z.mul(z, &t)
+	z.mul(z, &v3)
+	z.mul(z, u)
+
+	check.square(z)
+	check.mul(&check, v)
+	t.mul(u, &one) // tight
+	if check.bytes() != t.bytes() {
+		// u/v is a root's square times -1, or no square.
+		root := rootOfMinusOne()
+		z.mul(z, &root)
+		check.sub(&element{}, &check)
+		check.tighten()
+		if check.bytes() != t.bytes() {
+			return false
+		}
+	}
+	if z.bytes()[0]&1 == 1 {
+		z.sub(&element{}, z)
+		z.tighten()
+	}
+	return true
+}
+
+// tighten makes a loose element tight.
+func (z *element) tighten() { z.mulSmall(z, 1) }
 
 // swapWhere exchanges x and y where mask is all ones, and not where it is 0.
 func (x *element) swapWhere(y *element, mask uint32) {

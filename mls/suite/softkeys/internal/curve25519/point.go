@@ -9,6 +9,23 @@ type point struct{ x, y, z, t element }
 // addend is a point with z = 1 as addition wants it: (y-x)/2, (y+x)/2 and dxy.
 type addend struct{ minus, plus, product element }
 
+// factors is a point with any z as addition wants it, with all of it doubled: y-x, y+x, 2dt and 2z.
+type factors struct {
+	addend
+	z element
+}
+
+// edwardsD is d = -121665/121666. It is no square, so that the formulas below hold for
+// all points.
+var edwardsD = sync.OnceValue(func() (d element) {
+	d.mulSmall(&one, 121666)
+	d.invert(&d)
+	d.mulSmall(&d, 121665)
+	d.sub(&element{}, &d)
+	d.tighten()
+	return d
+})
+
 func identity() point { return point{y: one, z: one} }
 
 // base returns the base point.
@@ -29,7 +46,17 @@ func base() point {
 
 // add sets r to p+q, whatever points they are: RFC 8032, Section 5.1.4, with all
 // of the sum halved.
-func (r *point) add(p *point, q *addend) {
+func (r *point) add(p *point, q *addend) { r.sum(p, q, &p.z) }
+
+// addFactors sets r to p+q, whatever points they are.
+func (r *point) addFactors(p *point, q *factors) {
+	var z element
+	z.mul(&p.z, &q.z)
+	r.sum(p, &q.addend, &z)
+}
+
+// sum sets r to p+q, where z is the product of the two's z.
+func (r *point) sum(p *point, q *addend, z *element) {
 	var a, b, c, e, f, g, h element
 	a.sub(&p.y, &p.x)
 	a.mul(&a, &q.minus)
@@ -37,10 +64,30 @@ func (r *point) add(p *point, q *addend) {
 	b.mul(&b, &q.plus)
 	c.mul(&p.t, &q.product)
 	e.sub(&b, &a)
-	f.sub(&p.z, &c)
-	g.add(&p.z, &c)
+	f.sub(z, &c)
+	g.add(z, &c)
 	h.add(&b, &a)
 	r.join(&e, &f, &g, &h)
+}
+
+// factors returns p for addFactors.
+func (p *point) factors() (q factors) {
+	d := edwardsD()
+	q.minus.sub(&p.y, &p.x)
+	q.minus.tighten()
+	q.plus.add(&p.y, &p.x)
+	q.plus.tighten()
+	q.product.mul(&p.t, &d)
+	q.product.mulSmall(&q.product, 2)
+	q.z.mulSmall(&p.z, 2)
+	return q
+}
+
+// negate sets q to -q.
+func (q *addend) negate() {
+	q.minus, q.plus = q.plus, q.minus
+	q.product.sub(&element{}, &q.product)
+	q.product.tighten()
 }
 
 // double sets r to p+p: RFC 8032, Section 5.1.4, with all of the sum negated.
@@ -51,12 +98,12 @@ func (r *point) double(p *point) {
 	c.square(&p.z)
 	c.mulSmall(&c, 2)
 	h.add(&a, &b)
-	h.mulSmall(&h, 1) // tight
+	h.tighten()
 	e.add(&p.x, &p.y)
 	e.square(&e)
 	e.sub(&e, &h)
 	g.sub(&b, &a)
-	g.mulSmall(&g, 1)
+	g.tighten()
 	f.sub(&c, &g)
 	r.join(&e, &f, &g, &h)
 }
@@ -109,14 +156,11 @@ func normalize(points []point) []addend {
 		products[i] = product
 		product.mul(&product, &points[i].z)
 	}
-	var inverse, half, d element
+	var inverse, half element
 	inverse.invert(&product)
 	half.mulSmall(&one, 2)
 	half.invert(&half)
-	d.mulSmall(&one, 121666)
-	d.invert(&d)
-	d.mulSmall(&d, 121665)
-	d.sub(&element{}, &d) // -121665/121666
+	d := edwardsD()
 
 	out := make([]addend, len(points))
 	for i := len(points) - 1; i >= 0; i-- {
