@@ -237,21 +237,19 @@ func TestEd25519LowOrder(t *testing.T) {
 		encodings = append(encodings, negative)
 	}
 	verified := 0
-	for _, a := range encodings {
-		for _, r := range encodings {
-			for n := range 4 {
-				message, signature := []byte{byte(n)}, append(bytes.Clone(r), make([]byte, 32)...)
-				got, want := Verify(a, message, signature), ed25519.Verify(a, message, signature)
-				if got != want {
-					t.Fatalf("public key %x, R %x: %v, want %v", a, r, got, want)
-				}
-				if got {
-					verified++
-				}
+	for i, a := range encodings {
+		for j, r := range encodings {
+			message, signature := []byte{byte(i), byte(j)}, append(bytes.Clone(r), make([]byte, 32)...)
+			got, want := Verify(a, message, signature), ed25519.Verify(a, message, signature)
+			if got != want {
+				t.Fatalf("public key %x, R %x: %v, want %v", a, r, got, want)
+			}
+			if got {
+				verified++
 			}
 		}
 	}
-	if verified < 50 {
+	if verified < 10 {
 		t.Errorf("%d verify", verified)
 	}
 	// A point of order 8 added to an honest key.
