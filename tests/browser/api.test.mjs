@@ -7,7 +7,7 @@ import { serve } from "./kit/bare.mjs";
 import { kit } from "./kit/clients.mjs";
 import { built } from "./kit/paths.mjs";
 
-describe("the API", { timeout: 170_000 }, () => {
+describe("the API", { timeout: 400_000 }, () => {
   let server, browser;
 
   before(async () => {
