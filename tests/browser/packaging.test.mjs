@@ -4,12 +4,13 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { brotliCompressSync } from "node:zlib";
 import { bin, pack, Workshop } from "./kit/package.mjs";
 import { root } from "./kit/paths.mjs";
+import { filesIn } from "./kit/search.mjs";
 
 const run = promisify(execFile);
 
@@ -46,11 +47,13 @@ describe("the package", { timeout: 110_000 }, () => {
     const [modules, types, maps, others] = [[], [], [], []];
     for (const file of packed.files) {
       if (/^dist\/[\w-]+\.js$/.test(file)) modules.push(file);
-      else if (/^dist\/(host\/)?[\w-]+\.d\.ts$/.test(file)) types.push(file);
+      else if (/^dist\/.*\.d\.ts$/.test(file)) types.push(file);
       else if (/^dist\/[\w-]+\.js\.map$/.test(file)) maps.push(file);
       else others.push(file);
     }
     assert.deepEqual(others, ["LICENSE", "README.md", "THIRD-PARTY-LICENSES", "dist/webmls.wasm", "dist/x509.wasm", "package.json"]);
+    const sources = filesIn(join(root, "js/src")).filter((file) => !file.endsWith(".d.ts"));
+    assert.deepEqual(types, sources.map((file) => `dist/${relative(join(root, "js/src"), file).replace(/\.ts$/, ".d.ts")}`).sort());
     assert.deepEqual(maps, modules.map((file) => `${file}.map`));
     for (const file of exported) assert.ok(packed.files.includes(file.slice("./".length)), `${file} is exported, and missing`);
     // A module is exported, or shared by those that are.
