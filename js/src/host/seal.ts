@@ -100,9 +100,8 @@ export function random(length: number): Bytes {
   return crypto.getRandomValues(new Uint8Array(length));
 }
 
-/** Seals bytes for a place at a revision. */
-export async function seal(keys: DataKeys, place: Place, revision: number, plain: Bytes): Promise<Sealed> {
-  const nonce = random(12);
+/** Seals bytes for a place at a revision. The nonce, 12 random bytes, is used for this alone. */
+export async function seal(keys: DataKeys, place: Place, revision: number, plain: Bytes, nonce = random(12)): Promise<Sealed> {
   return { revision, nonce, sealed: await crypto.subtle.encrypt(gcm(nonce, place, revision), keys.seal, plain) };
 }
 
@@ -155,12 +154,12 @@ export async function unwrap(keys: DataKeys, name: string, row: WrappedKey, extr
   }
 }
 
-/** The term of a record in the sum of its scope, or of a head in the sum of the root. */
-export async function term(keys: DataKeys, place: Place, row: Sealed): Promise<Bytes> {
-  const about = associated(place, row.revision);
-  const input = new Uint8Array(about.length + row.nonce.length);
+/** The term of a record in the sum of its scope, or of a head in the sum of the root. It is known before the value is sealed. */
+export async function term(keys: DataKeys, place: Place, { revision, nonce }: Pick<Sealed, "revision" | "nonce">): Promise<Bytes> {
+  const about = associated(place, revision);
+  const input = new Uint8Array(about.length + nonce.length);
   input.set(about);
-  input.set(row.nonce, about.length);
+  input.set(nonce, about.length);
   return new Uint8Array(await crypto.subtle.sign("HMAC", keys.mac, input));
 }
 

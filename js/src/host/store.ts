@@ -65,15 +65,22 @@ interface LoadedScope {
   records: Map<string, Known>;
 }
 
-/** A change, sealed. */
+/** A change that is being sealed. */
 interface SealedChange {
   change: StoredChange;
   loaded: LoadedScope;
-  rows: Sealed[];
+  rows: Promise<Sealed[]>;
   records: Known[]; // those of rows
   sum: Sum;
-  headRow: Sealed;
+  headRow: Promise<Sealed>;
   head: KnownHead;
+}
+
+/** What it comes to. */
+interface SealedRows {
+  change: StoredChange;
+  rows: Sealed[];
+  headRow: Sealed;
 }
 
 /** A private key that no commit has kept yet: as it will be stored, if it is wrapped with these keys, and as it is used. */
@@ -435,7 +442,7 @@ export class DatabaseStore implements HostStore {
     return { put, stored, delete: dropped.filter((name) => !keep.has(name)) };
   }
 
-  /** Seals a change, and the head that its scope has then. Code: STALE. */
+  /** Begins to seal a change, and the head that its scope has then. Code: STALE. */
   async #seal(keys: DataKeys, change: StoredChange): Promise<SealedChange> {
     const { scope, base } = change;
     let loaded = this.#scopes.get(scope);
@@ -446,16 +453,28 @@ export class DatabaseStore implements HostStore {
     if (!loaded || loaded.revision !== base) throw failure("STALE", "");
     const known = loaded.records;
     const revision = base + 1;
-    const place = (name: string) => ["record", scope, name] as sealing.Place;
-    const rows = await Promise.all(change.names.map((name, i) => sealing.seal(keys, place(name), revision, change.values[i] as Bytes)));
-    const terms = await Promise.all(rows.map((row, i) => sealing.term(keys, place(change.names[i]!), row)));
+    const headPlace: sealing.Place = ["head", scope];
+    // What is sealed is not waited for here: the sums need the terms alone.
+    const sealed = change.names.map((name, i) => {
+      const place: sealing.Place = ["record", scope, name];
+      const nonce = sealing.random(12);
+      const row = sealing.seal(keys, place, revision, change.values[i] as Bytes, nonce);
+      return { row, nonce, term: sealing.term(keys, place, { revision, nonce }) };
+    });
+    const nonce = sealing.random(12);
+    const [headTerm, ...terms] = await Promise.all([sealing.term(keys, headPlace, { revision, nonce }), ...sealed.map(({ term }) => term)]);
     const gone = change.deleteAll ? known.keys() : new Set([...change.delete, ...change.names]);
     const removed = [...gone].flatMap((name) => known.get(name)?.term ?? []);
     const sum = sealing.changedSum(loaded.sum, terms, removed);
-    const headRow = await sealing.seal(keys, ["head", scope], revision, sum);
-    const head = { revision, nonce: headRow.nonce, term: await sealing.term(keys, ["head", scope], headRow) };
-    const records = rows.map((row, i) => ({ nonce: row.nonce, term: terms[i]! }));
-    return { change, loaded, rows, records, sum, headRow, head };
+    return {
+      change,
+      loaded,
+      rows: Promise.all(sealed.map(({ row }) => row)),
+      records: sealed.map(({ nonce }, i) => ({ nonce, term: terms[i]! })),
+      sum,
+      headRow: sealing.seal(keys, headPlace, revision, sum, nonce),
+      head: { revision, nonce, term: headTerm },
+    };
   }
 
   /** Runs something when those before it are done. */
@@ -484,7 +503,10 @@ export class DatabaseStore implements HostStore {
     for (;;) {
       const root = this.#root;
       const sum = sealing.changedSum(root.sum, added, removed);
-      const next = await sealRoot(keys, root.row.revision + 1, sum);
+      const [next, ...sealed] = await Promise.all([
+        sealRoot(keys, root.row.revision + 1, sum),
+        ...batch.map(async ({ change, rows, headRow }) => ({ change, rows: await rows, headRow: await headRow })),
+      ]);
       const transaction = await this.#database.begin("readwrite", names);
       let moved: RootRow | undefined;
       let refusal: MLSError | undefined;
@@ -495,7 +517,7 @@ export class DatabaseStore implements HostStore {
       };
       let unread = 1 + batch.length + keyChanges.stored.length;
       const read = () => {
-        if (--unread === 0) put(transaction, batch, keyChanges, next);
+        if (--unread === 0) put(transaction, sealed, keyChanges, next);
       };
       transaction.objectStore(stores.meta).get("root").onsuccess = function () {
         if (isSame(this.result, root.row)) return read();
@@ -730,7 +752,7 @@ async function rewrap(from: DataKeys, to: DataKeys, name: string, form: WrappedK
 }
 
 /** Makes the requests of a batch whose bases hold. An exception aborts the transaction. */
-function put(transaction: IDBTransaction, batch: SealedChange[], keys: KeyChanges, root: RootRow): void {
+function put(transaction: IDBTransaction, batch: SealedRows[], keys: KeyChanges, root: RootRow): void {
   const records = transaction.objectStore(stores.records);
   for (const { change, rows, headRow } of batch) {
     if (change.deleteAll) records.delete(all(change.scope));
