@@ -1,6 +1,7 @@
 // The store at rest, in Chromium and Firefox: what its enemy can do to the rows, what can
 // be read in them, its locks and its errors.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { launch, launchFirefox, Watched } from "./kit/browser.mjs";
 import { serve } from "./kit/bare.mjs";
@@ -485,6 +486,33 @@ for (const [browserName, start] of Object.entries(browsers)) {
       });
       assert.deepEqual([out.own, out.all, out.revision], [[20, 20, 20], 60, 60]);
       assert.ok(out.stale > 0, "nobody was in anybody's way");
+    });
+
+    onPage("a database of format 2 opens, as it was left by the version that introduced it", async (page) => {
+      const { passphrase, expected, messages, rows: stored } = JSON.parse(readFileSync(new URL("fixtures/database-format-2.json", import.meta.url)));
+      const found = await page.evaluate(async (passphrase, messages, stored) => {
+        await rows.make("alice", 2, rows.fromJSON(stored));
+        const alice = await kit.mls("alice", { lock: { passphrase } });
+        const identities = await alice.identities();
+        const group = await alice.group((await alice.groups())[0]);
+        const { epoch, epochAuthenticator } = await group.info();
+        const out = {
+          identities: identities.map(({ suite, name }) => `${name} ${suite}`).sort(),
+          group: rows.text(group.id),
+          epoch: String(epoch),
+          epochAuthenticator: rows.text(epochAuthenticator),
+          inbox: (await group.inbox()).map(({ text }) => text),
+          pending: rows.text((await group.pendingCommit()).commit),
+          next: (await group.receive(rows.bytes(messages.message))).text,
+        };
+        // Keys of every kind are there, and work.
+        await group.applyPendingCommit();
+        await alice.joinGroup(rows.bytes(messages.welcome));
+        for (const identity of identities) await alice.createGroup(identity);
+        await group.commit({ psks: ["a pre-shared key"] });
+        return out;
+      }, passphrase, messages, stored);
+      assert.deepEqual(found, expected);
     });
 
     for (const lock of [undefined, { passphrase: "correct horse" }]) {

@@ -55,6 +55,39 @@ export function rawRows() {
       else dump[store][at] = [key, value];
     },
 
+    /** Bytes as base64. */
+    text: (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes))),
+
+    bytes: (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)),
+
+    /** A dump, or a part of it, as JSON has it. What has no such form, as a CryptoKey, is refused. */
+    toJSON(value) {
+      if (value instanceof Uint8Array) return { bytes: rows.text(value) };
+      if (value instanceof ArrayBuffer) return { buffer: rows.text(value) };
+      if (Array.isArray(value)) return value.map(rows.toJSON);
+      if (typeof value !== "object" || value === null) return value;
+      if (Object.getPrototypeOf(value) !== Object.prototype) throw new TypeError(`${value}`);
+      return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, rows.toJSON(part)]));
+    },
+
+    fromJSON(value) {
+      if (Array.isArray(value)) return value.map(rows.fromJSON);
+      if (typeof value !== "object" || value === null) return value;
+      if (typeof value.bytes === "string") return rows.bytes(value.bytes);
+      if (typeof value.buffer === "string") return rows.bytes(value.buffer).buffer;
+      return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, rows.fromJSON(part)]));
+    },
+
+    /** Makes a database of rows, with the object stores of an IndexedDB version. */
+    async make(database, version, dump) {
+      const request = indexedDB.open(database, version);
+      request.onupgradeneeded = () => {
+        for (const name of Object.keys(dump)) request.result.createObjectStore(name);
+      };
+      (await finished(request)).close();
+      await rows.restore(database, dump);
+    },
+
     /** A copy of bytes with one bit changed. */
     flip(bytes) {
       const copy = new Uint8Array(bytes).slice();
