@@ -12,7 +12,7 @@ import { launchFirefox, Watched } from "./kit/browser.mjs";
 import { root } from "./kit/paths.mjs";
 import { serveSite } from "./kit/site.mjs";
 
-describe("wasm/hostkeys in Firefox", { timeout: 300_000 }, () => {
+describe("wasm/hostkeys in Firefox", { timeout: 600_000 }, () => {
   let folder, server, browser;
 
   before(async () => {
@@ -23,7 +23,7 @@ describe("wasm/hostkeys in Firefox", { timeout: 300_000 }, () => {
     cpSync(join(go("env", "GOROOT").trim(), "lib/wasm/wasm_exec.js"), join(folder, "wasm_exec.js"));
     writeFileSync(join(folder, "index.html"), '<!doctype html><title>tests</title><link rel="icon" href="data:,"><script src="wasm_exec.js"></script>');
     server = await serveSite(folder, { policy: "" }); // the tests evaluate scripts
-    browser = await launchFirefox({ protocolTimeout: 280_000 });
+    browser = await launchFirefox({ protocolTimeout: 580_000 });
   });
 
   after(async () => {

@@ -14,7 +14,7 @@ const suites = [1, 2, 3, 4, 5, 6, 7];
 const storageOf = (suite) => ([4, 6].includes(suite) ? "sealed" : "non-extractable");
 
 for (const [browserName, start] of Object.entries({ Chromium: launch, Firefox: launchFirefox })) {
-  describe(`keys in ${browserName}`, { timeout: 170_000 }, () => {
+  describe(`keys in ${browserName}`, { timeout: 400_000 }, () => {
     let server, browser;
 
     before(async () => {
