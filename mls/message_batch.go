@@ -104,8 +104,17 @@ func (g *Group) ReceiveAll(ctx context.Context, messages [][]byte) (list []Recei
 			list[i] = received(nil, err)
 		}
 	}
+	p := begin(ctx)
+	defer p.end(&err)
+	p.plan(len(messages))
 	for i := 0; i < len(in); {
-		n, err := g.receiveBatch(ctx, messages[i:], in[i:], list[i:])
+		n, err := g.receiveBatch(unwatched(ctx), messages[i:], in[i:], list[i:], func(n int) error {
+			if p == nil || n == 0 || n%stepMessages != 0 {
+				return nil
+			}
+			p.reached(i + n)
+			return pause(ctx)
+		})
 		if err != nil {
 			for ; i < len(in); i++ {
 				if in[i] != nil {
@@ -115,9 +124,14 @@ func (g *Group) ReceiveAll(ctx context.Context, messages [][]byte) (list []Recei
 			return list, err
 		}
 		i += n
+		p.reached(i)
 	}
 	return list, nil
 }
+
+// stepMessages is how many messages are received between looks at the context,
+// where someone watches the work.
+const stepMessages = 64
 
 func received(ev *Event, err error) Received {
 	atOp(&err, "group.receiveAll")
@@ -129,8 +143,9 @@ func received(ev *Event, err error) Received {
 const maxBatchSize = 16 << 20
 
 // receiveBatch receives as many of the messages as go into one batch, and
-// returns how many. A nil in stands for one that is no message.
-func (g *Group) receiveBatch(ctx context.Context, messages [][]byte, in []*incoming, list []Received) (n int, err error) {
+// returns how many. A nil in stands for one that is no message. step is called
+// with how many it has gone through, and may end it.
+func (g *Group) receiveBatch(ctx context.Context, messages [][]byte, in []*incoming, list []Received, step func(n int) error) (n int, err error) {
 	var got []Received
 	err = g.transact(ctx, func(l *live) (*outcome, error) {
 		if err := l.exists(); err != nil {
@@ -139,6 +154,9 @@ func (g *Group) receiveBatch(ctx context.Context, messages [][]byte, in []*incom
 		batch, size := new(outcome), 0
 		got = got[:0]
 		for n = 0; n < len(in); n++ {
+			if err := step(n); err != nil {
+				return nil, err
+			}
 			r := in[n]
 			if r == nil {
 				got = append(got, Received{})

@@ -36,7 +36,7 @@ type progress struct {
 // WithProgress returns a context under which JoinGroup, JoinExternal, Commit,
 // CreateKeyPackages, ReInit and Branch report how far they are: done of total
 // units, which stand for public-key operations, are an estimate, and only grow;
-// an operation that succeeds ends with total of total. report is called while
+// an operation that succeeds ends with total of total. ReceiveAll counts messages. report is called while
 // the operation holds its locks, from its goroutine: it must return at once and
 // not call the client.
 //
@@ -90,6 +90,28 @@ func (p *progress) advance(n int) {
 	if tell {
 		p.report(done, total)
 	}
+}
+
+// reached says how many units are done in all.
+func (p *progress) reached(done int) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	more := done - p.done
+	p.mu.Unlock()
+	if more > 0 {
+		p.advance(more)
+	}
+}
+
+// unwatched is a context under which what is done counts for nobody: the parts
+// of work that counts in other units.
+func unwatched(ctx context.Context) context.Context {
+	if progressOf(ctx) == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, progressKey{}, (*progress)(nil))
 }
 
 // end says that all is done, where the operation has succeeded.

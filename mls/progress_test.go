@@ -2,6 +2,7 @@ package mls_test
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -205,4 +206,29 @@ func (waiting) Authenticate(ctx context.Context, claims []mls.Claim) error {
 		}
 	}
 	return nil
+}
+
+// TestReceiveAllProgress: messages are counted, whatever is in them.
+func TestReceiveAllProgress(t *testing.T) {
+	all := crew(t, x25519, "alice", "bob")
+	alice, bob := all[0], all[1]
+	contents := make([][]byte, 200)
+	messages := must(alice.group.SendAll(ctx, contents, mls.SendOptions{}))
+	messages = append(messages, alice.commit(mls.CommitOptions{}).Commit, []byte("no message"))
+	alice.apply()
+	messages = append(messages, must(alice.group.SendAll(ctx, contents, mls.SendOptions{}))...)
+	var told []int
+	watched := mls.WithProgress(ctx, func(done, total int) {
+		if total != len(messages) {
+			t.Errorf("%d of %d", done, total)
+		}
+		told = append(told, done)
+	})
+	if _, err := bob.group.ReceiveAll(watched, messages); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.IsSorted(told) || len(told) < 6 || told[len(told)-1] != len(messages) {
+		t.Error(told)
+	}
+	agree(t, all...)
 }

@@ -533,11 +533,22 @@ describe("the API", { timeout: 400_000 }, () => {
       const out = { list: list.map((r) => (r.type === "refused" ? `${r.error.constructor.name} ${r.error.code}` : `${r.type} ${r.text ?? r.epoch}`)) };
       out.op = list[1].error.op;
       out.data = [...list[0].authenticatedData];
-      out.heard = heard;
+      out.heard = [...heard];
       out.inbox = (await theirs.inbox()).map(({ text }) => text);
       out.same = await kit.same(ours, theirs);
       out.own = (await ours.receiveAll(sealed)).map(({ type }) => type);
       out.empty = [(await ours.sendAll([])).length, (await ours.receiveAll([])).length];
+      // Counted while it is done; ended in the middle it has received nothing, and can be done again.
+      const backlog = await ours.sendAll(Array.from({ length: 400 }, (_, i) => `message ${i}`));
+      const abort = new AbortController();
+      const held = (await theirs.inbox()).length;
+      out.ended = await kit.codeOf(theirs.receiveAll(backlog, { signal: abort.signal, progress: (done) => done >= 64 && abort.abort() }));
+      out.held = (await theirs.inbox()).length - held;
+      const told = [];
+      const all = await theirs.receiveAll(backlog, { progress: (done, total) => told.push([done, total]) });
+      await new Promise((resolve) => setTimeout(resolve));
+      out.all = all.filter(({ type }, i) => type === "application" && all[i].text === `message ${i}`).length;
+      out.told = [told.length > 3, told.every(([done, total], i) => total === 400 && (i === 0 || done > told[i - 1][0])), told.at(-1)[0]];
       await theirs.propose({ update: true });
       out.waiting = await kit.codeOf(theirs.sendAll(["x", "y"]));
       out.wrong = [await kit.codeOf(ours.sendAll(["x", 7])), await kit.codeOf(ours.receiveAll([7]))];
@@ -564,6 +575,10 @@ describe("the API", { timeout: 400_000 }, () => {
       same: true,
       own: ["own", "own", "own"],
       empty: [0, 0],
+      ended: "StorageError CANCELLED",
+      held: 0,
+      all: 400,
+      told: [true, true, 400],
       waiting: "StateError PENDING_PROPOSALS",
       wrong: ["StateError INVALID_ARGUMENT", "StateError INVALID_ARGUMENT"],
       unpadded: true,
