@@ -79,6 +79,16 @@ func (c *Client) openWelcome(ctx context.Context, welcome []byte) (*joining, *me
 	if err != nil {
 		return nil, nil, err
 	}
+	j, entry, err := c.openSecrets(ctx, s, w)
+	if mlserr.CodeOf(err) == mlserr.KeyNotFound && c.reload(ctx) == nil {
+		// Another instance may have consumed the key package, and its key with it.
+		j, entry, err = c.openSecrets(ctx, s, w)
+	}
+	return j, entry, err
+}
+
+// openSecrets opens a Welcome by the key package that it has an entry for.
+func (c *Client) openSecrets(ctx context.Context, s *suite.Suite, w *message.Welcome) (*joining, *message.EncryptedGroupSecrets, error) {
 	own, entry, err := c.findKeyPackage(ctx, w)
 	if err != nil {
 		return nil, nil, err

@@ -97,8 +97,14 @@ func (c *Client) differs(ctx context.Context, scope Scope, rev Rev) bool {
 
 // refresh drops the copies that are not what is stored, the group's and the
 // client's, and reports whether there was one: a step that came to nothing on
-// them is to be run again. The caller has the group's turn.
-func (g *Group) refresh(ctx context.Context, rev Rev) bool {
+// them, or to failed, is to be run again. Where the store cannot tell, a key that
+// is gone shows that another instance has dropped it. The caller has the group's
+// turn.
+func (g *Group) refresh(ctx context.Context, rev Rev, failed error) bool {
+	if g.client.locker == nil && mlserr.CodeOf(failed) == mlserr.KeyNotFound {
+		g.drop()
+		return g.client.reload(ctx) == nil
+	}
 	stale := g.client.differs(ctx, g.scope, rev)
 	if stale {
 		g.drop()

@@ -90,7 +90,7 @@ func (g *Group) transact(ctx context.Context, step func(l *live) (*outcome, erro
 		rev := l.rev
 		out, err := step(l)
 		if err != nil || out == nil {
-			if try < tries && g.refresh(ctx, rev) {
+			if try < tries && g.refresh(ctx, rev, err) {
 				continue
 			}
 			return err
@@ -142,7 +142,7 @@ func (g *Group) look(ctx context.Context, f func(l *live) error) error {
 		if err != nil {
 			return err
 		}
-		if err = f(l); err == nil || try == tries || !g.refresh(ctx, l.rev) {
+		if err = f(l); err == nil || try == tries || !g.refresh(ctx, l.rev, err) {
 			return err
 		}
 	}

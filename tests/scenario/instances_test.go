@@ -26,7 +26,7 @@ func TestScenarioTwoInstances(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		locks := rapid.Bool().Draw(t, "locks")
 		play := rapid.SliceOfN(rapid.IntRange(0, 11), 1, 40).Draw(t, "operations")
-		w := newWorld(t, &script{suite: suite.X25519AES128SHA256Ed25519, size: 2, past: 5}, &faults{}, r)
+		w := newWorld(t, &script{suite: suite.X25519AES128SHA256Ed25519, size: 2, past: 5, vault: rapid.Bool().Draw(t, "vault")}, &faults{}, r)
 		w.found()
 		id := w.room.id
 		alice, bob := w.room.seats[0].device, w.room.seats[1].device
@@ -160,6 +160,9 @@ func TestScenarioTwoInstances(t *testing.T) {
 		if err != nil || !bytes.Equal(info.EpochAuthenticator, other.EpochAuthenticator) {
 			w.fatalf("alice and bob have diverged: epochs %d and %d, %v", info.Epoch, other.Epoch, err)
 		}
+		alice.client.Close()
+		alice.client = third
+		alice.checkVault()
 		if list, err := group(third).Inbox(ctx); err != nil || len(list) != inbox {
 			w.fatalf("%d messages in the inbox, want %d: %v", len(list), inbox, err)
 		}

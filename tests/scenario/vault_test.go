@@ -138,6 +138,11 @@ type vaultStore struct {
 func (s vaultStore) Commit(ctx context.Context, b mls.Batch) error {
 	s.vault.mu.Lock()
 	defer s.vault.mu.Unlock()
+	for i := range b.Changes {
+		if rev, err := s.Revision(ctx, b.Changes[i].Scope); err != nil || rev != b.Changes[i].Base {
+			return s.MemoryStore.Commit(ctx, b) // stale: what it says of keys is old too
+		}
+	}
 	for _, name := range b.KeysKept {
 		if s.vault.fresh[name] == nil && s.vault.kept[name] == nil {
 			return mlserr.New(mlserr.Internal, "a batch keeps an unknown key: "+name)
