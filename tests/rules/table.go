@@ -385,7 +385,7 @@ var table = []Rule{
 		At:    []Place{{"mls/group.go", "Client.adopt", "GroupExists"}, {"mls/join_external.go", "Client.JoinExternal", "GroupExists"}},
 		Tests: []Test{{"mls", "TestGroupExists", ""}, {"mls", "TestReInitKeepsID", ""}, {"mls", "TestResyncIntoAnotherSuite", ""}}},
 	{ID: "W6", Section: "12.4.3.1", Says: "version and cipher suite are the key package's",
-		At: []Place{{"mls/inspect.go", "Client.openWelcome", "KeyPackageMismatch"}, {"mls/join_welcome.go", "Client.checkGroupInfo", "GroupInfoInvalid"}},
+		At: []Place{{"mls/inspect.go", "Client.openSecrets", "KeyPackageMismatch"}, {"mls/join_welcome.go", "Client.checkGroupInfo", "GroupInfoInvalid"}},
 		Tests: []Test{{"mls", "TestForgedWelcome", "cipher_suite of another kind"}, {"mls", "TestForgedWelcome", "group info's cipher_suite"},
 			{"mls", "TestForgedWelcome", "version"}}},
 	{ID: "W7", Section: "12.4.3.1", Says: "the tree hash is that of the tree",
