@@ -18,7 +18,7 @@ describe("the README", { timeout: 60_000 }, () => {
   let server, browser, watched;
 
   before(async () => {
-    const scripts = Object.fromEntries(blocks.map((block, i) => [`${i}.js`, block.replaceAll('"webmls"', '"/webmls/index.js"')]));
+    const scripts = Object.fromEntries(blocks.map((block, i) => [`${i}.js`, block.replaceAll('"webmls"', '"/webmls/index.js"').replaceAll('"webmls/polyfill"', '"/webmls/polyfill.js"')]));
     server = await serve(built("js/dist"), scripts);
     browser = await launch();
     watched = await Watched.open(await browser.createBrowserContext(), "readme");
@@ -29,9 +29,9 @@ describe("the README", { timeout: 60_000 }, () => {
     await server?.stop();
   });
 
-  test("has its examples", () => assert.equal(blocks.length, 3));
+  test("has its examples", () => assert.equal(blocks.length, 4));
 
-  // One after the other, each on a page of its own: the others find what the first has stored.
+  // One after the other, each on a page of its own: the second and the third find what the first has stored.
   for (const [i, block] of blocks.entries()) {
     test(`example ${i + 1} runs`, async () => {
       await watched.page.goto(server.url);

@@ -1,5 +1,6 @@
 /** The interfaces MLS and MLSGroupView, and what their operations do with the groups of this package. */
 import { MLSError, type Bytes, type CommitResult, type Group, type Identity, type Member, type MLS as Instance } from "../index.js";
+import type { MLSBytes, MLSCommitOutput, MLSExporterOutput, MLSGroupDetails, MLSReceived } from "./api.js";
 import { describe } from "../errors.js";
 import { clientIdentifier, GoneError, hex, type Client, type Origin } from "./origin.js";
 import { bytes, bytesOrText, take, unsignedLongLong } from "./webidl.js";

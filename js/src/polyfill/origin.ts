@@ -10,9 +10,9 @@ import { MLS, type Bytes, type Identity, type Thread } from "../index.js";
 export interface Settings {
   /** The name of the directory, and the beginning of the names of the other databases. */
   database: string;
-  /** As {@link OpenOptions} has it. */
+  /** As `MLS.open` of the package `webmls` takes it. */
   thread?: Thread;
-  /** As {@link OpenOptions} has it. */
+  /** As `MLS.open` of the package `webmls` takes it. */
   wasm?: URL | string;
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { Bytes } from "../index.js";
+import type { MLSObjectType } from "./api.js";
 
 /** An argument after its conversion: bytes, and the type that an MLSBytes has. */
 export interface Argument {
