@@ -45,6 +45,8 @@ interface Host {
 interface Client {
   store: DatabaseStore;
   channel: TabChannel;
+  /** What is heard is read one after the other. */
+  heard: Promise<void>;
 }
 
 /** Where the program finds its host while it starts. */
@@ -124,7 +126,7 @@ export class Runtime {
       store = await DatabaseStore.open(database, { secret, existing, argon2id, channel, lost: () => host.happened({ kind: "closed" }) });
       const keys = await openKeys(store, requireNonExtractable);
       const client = (await this.#call("open", { ...rest, store, keys, authenticator: host })) as number;
-      this.#clients.set(client, { store, channel });
+      this.#clients.set(client, { store, channel, heard: Promise.resolve() });
       channel.listen((notice) => this.#hear(client, notice, host));
       return client;
     } catch (error) {
@@ -149,7 +151,7 @@ export class Runtime {
     const client = this.#clients.get((args as { client?: number }).client ?? 0);
     if (client?.store.end) throw client.store.end;
     const result = await this.#controlled(method, args, control);
-    if (client) for (const event of eventsOf(method, args, result)) client.channel.post(event);
+    if (client) for (const event of eventsOf(method, args, result)) void client.store.tell(event);
     return result;
   }
 
@@ -172,19 +174,24 @@ export class Runtime {
     try {
       await this.#call("close", { client });
     } finally {
+      await this.#clients.get(client)?.store.told;
       this.#leave(client);
     }
   }
 
   /** Hears of what another instance did: first the program, then the page. */
-  #hear(client: number, notice: Notice, host: HostClient): void {
+  #hear(number: number, notice: Notice, host: HostClient): void {
+    const client = this.#clients.get(number);
+    if (!client) return;
     switch (notice.kind) {
       case "commit":
-        for (const { scope, revision } of notice.revisions) this.#enter(() => this.#program.changed(client, scope, revision));
+        for (const { scope, revision } of notice.revisions) this.#enter(() => this.#program.changed(number, scope, revision));
         return;
       case "event":
-      case "closed":
-        host.happened(notice);
+        client.heard = client.heard.then(async () => {
+          const event = await client.store.hear(notice.sealed);
+          if (event && this.#clients.has(number)) host.happened(event);
+        });
     }
   }
 

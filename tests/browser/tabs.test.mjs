@@ -4,6 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { launch, Watched } from "./kit/browser.mjs";
 import { serve } from "./kit/bare.mjs";
 import { built } from "./kit/paths.mjs";
+import { formsOf } from "./kit/search.mjs";
 
 describe("tabs", { timeout: 110_000 }, () => {
   let server, browser;
@@ -63,6 +64,40 @@ describe("tabs", { timeout: 110_000 }, () => {
     assert.deepEqual(await other.evaluate(async () => (await kit.clients[0].groups()).length), 0);
   });
 
+  onPages("who only listens at the door of a locked database reads nothing", 1, async (page) => {
+    const found = await page.evaluate(async () => {
+      const lock = { passphrase: "correct horse" };
+      await kit.found();
+      const bob = await kit.theGroup("bob");
+      await kit.clients[0].setLock(lock);
+      const [opened, other] = [await kit.open("bob", { lock }), await kit.open("bob", { lock })];
+      const heard = [];
+      new BroadcastChannel("webmls/bob").onmessage = ({ data }) => heard.push(data);
+      const told = new Promise((resolve) => other.on("message", (event) => resolve(event.text)));
+      const sent = await (await kit.theGroup("alice")).send("whispered in the group");
+      await (await opened.group(bob.id)).receive(sent);
+      const text = await told;
+      const overheard = [...heard];
+      // Nor is what the listener says believed.
+      let forged = 0;
+      other.on("closed", () => forged++);
+      const door = new BroadcastChannel("webmls/bob");
+      const { sealed } = overheard.find(({ kind }) => kind === "event");
+      const garbled = new Uint8Array(sealed.sealed).map((byte) => byte ^ 1).buffer;
+      for (const data of [{ kind: "event", sealed: { ...sealed, sealed: garbled } }, { kind: "event", event: { kind: "closed" } }, { kind: "closed" }, { kind: "commit", revisions: [{ scope: 1 }] }, { kind: "want" }, 7, null]) door.postMessage(data);
+      const bytes = (value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : value instanceof Uint8Array ? value : undefined);
+      const all = (value) => (bytes(value) ? [...bytes(value)] : typeof value === "object" ? Object.values(value).flatMap(all) : [...new TextEncoder().encode(String(value))]);
+      // What was posted before has been heard when this has.
+      const last = new Promise((resolve) => other.on("proposal", resolve));
+      await (await opened.group(bob.id)).receive((await (await kit.theGroup("alice")).propose({ update: true })).message);
+      await last;
+      return { text, forged, kinds: [...new Set(overheard.map(({ kind }) => kind))].sort(), heard: all(overheard) };
+    });
+    assert.deepEqual([found.text, found.forged, found.kinds], ["whispered in the group", 0, ["commit", "event"]]);
+    const heard = Buffer.from(found.heard);
+    assert.deepEqual(["whispered in the group", "alice"].filter((text) => Object.values(formsOf(text)).some((form) => heard.includes(form))), []);
+  });
+
   onPages("tabs that send and commit in one group at the same time do not trip over each other", 3, async (one, ...others) => {
     const count = 20;
     await one.evaluate(() => kit.found());
@@ -102,9 +137,9 @@ function kit() {
   globalThis.kit = {
     clients: [],
     heard: [],
-    async open(name) {
+    async open(name, options = {}) {
       const { MLS } = await import("/webmls/index.js");
-      return MLS.open({ database: name, authenticate: () => true });
+      return MLS.open({ database: name, authenticate: () => true, ...options });
     },
 
     /** Makes a group of alice and bob. */

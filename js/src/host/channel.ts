@@ -4,13 +4,15 @@
  * and that somebody waits for a lock. A notice may come late or be lost with the
  * tab that sent it: what is stored decides, and every commit compares with it.
  */
-import type { EventValue } from "../bridge.js";
+import type { Bytes, EventValue } from "../bridge.js";
+import type { Sealed } from "./seal.js";
 
 /** What is told. Scopes are as in {@link HostStore}. */
 export type Notice =
   | { kind: "commit"; revisions: { scope: string; revision: number }[] }
   | { kind: "want"; scope: string }
-  | TabEvent;
+  /** A {@link TabEvent}, packed and sealed: a page of the origin that has not opened the database reads nothing of it, and forges none. */
+  | { kind: "event"; sealed: Sealed };
 
 /** What happened in another tab: an event of a group, or the end of one. Without a group it is the database that was deleted. */
 export type TabEvent = { kind: "event"; event: EventValue } | { kind: "closed"; group?: Uint8Array };
@@ -18,13 +20,14 @@ export type TabEvent = { kind: "event"; event: EventValue } | { kind: "closed"; 
 /** One instance's place among those that have a database open. */
 export class TabChannel {
   readonly #channel: BroadcastChannel | undefined;
+  #closed = false;
   readonly #listeners: ((notice: Notice) => void)[] = [];
 
   constructor(database: string) {
     if (typeof BroadcastChannel !== "function") return;
     this.#channel = new BroadcastChannel(`webmls/${database}`);
-    this.#channel.onmessage = ({ data }: MessageEvent<Notice>) => {
-      for (const listener of this.#listeners) listener(data);
+    this.#channel.onmessage = ({ data }: MessageEvent<unknown>) => {
+      if (formed(data)) for (const listener of this.#listeners) listener(data);
     };
   }
 
@@ -35,11 +38,63 @@ export class TabChannel {
 
   /** Tells all the others: in other tabs and workers, and in this one. */
   post(notice: Notice): void {
-    this.#channel?.postMessage(notice);
+    if (!this.#closed) this.#channel?.postMessage(notice);
   }
 
   close(): void {
+    this.#closed = true;
     this.#channel?.close();
     this.#listeners.length = 0;
   }
+}
+
+/** Whether a notice has its form: any page of the origin can post. */
+function formed(data: unknown): data is Notice {
+  const notice = data as Notice | null | undefined;
+  switch (notice?.kind) {
+    case "commit":
+      return Array.isArray(notice.revisions) && notice.revisions.every((r) => isScope(r?.scope) && Number.isSafeInteger(r.revision) && r.revision > 0);
+    case "want":
+      return isScope(notice.scope);
+    case "event":
+      return true; // opening it shows
+    default:
+      return false;
+  }
+}
+
+function isScope(scope: unknown): boolean {
+  return typeof scope === "string" && /^([0-9a-f]{2})*$/.test(scope);
+}
+
+/** Makes bytes of an event: its JSON, with the place of all bytes in it for these, after four bytes of length, and then they. */
+export function pack(event: TabEvent): Bytes {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  const text = JSON.stringify(event, (_, value: unknown) => {
+    if (!(value instanceof Uint8Array)) return value;
+    parts.push(value);
+    size += value.length;
+    return { bytes: [size - value.length, value.length] };
+  });
+  const json = new TextEncoder().encode(text);
+  const out = new Uint8Array(4 + json.length + size);
+  new DataView(out.buffer).setUint32(0, json.length);
+  out.set(json, 4);
+  let at = 4 + json.length;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** The reverse of {@link pack}. */
+export function unpack(packed: Bytes): TabEvent {
+  const start = 4 + new DataView(packed.buffer).getUint32(0);
+  return JSON.parse(new TextDecoder().decode(packed.subarray(4, start)), (_, value) => {
+    if (!Array.isArray(value?.bytes)) return value;
+    const [at, length] = value.bytes as [number, number];
+    return packed.slice(start + at, start + at + length);
+  }) as TabEvent;
 }

@@ -55,6 +55,7 @@ export type Place =
   | ["record", scope: string, name: string]
   | ["head", scope: string]
   | ["root"]
+  | ["event"]
   | ["private-key", name: string, algorithm: object, usages: string[]];
 
 /** A sum of HMAC values modulo 2^256, the lowest byte first. */
@@ -69,6 +70,8 @@ function nameOf(place: Place | ["lock"]): string {
       return `record ${place[2].split("/")[0]} of ${kindOf(place[1])}`;
     case "head":
       return `head of ${kindOf(place[1])}`;
+    case "event":
+      return "event of another tab";
     case "root":
       return "root of the database";
     case "private-key":

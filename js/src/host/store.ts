@@ -9,7 +9,7 @@
  */
 import type { Bytes, HostStore, StoredChange, StoredScope } from "../bridge.js";
 import { failure, type MLSError } from "../errors.js";
-import type { TabChannel } from "./channel.js";
+import { pack, unpack, type TabChannel, type TabEvent } from "./channel.js";
 import { completion, Database, stores } from "./database.js";
 import { ScopeLocks } from "./locks.js";
 import * as sealing from "./seal.js";
@@ -112,6 +112,8 @@ export class DatabaseStore implements HostStore {
   /** The newest root that was seen. */
   #root!: Root;
   #view!: View;
+  /** Events are told one after the other. */
+  #told: Promise<void> = Promise.resolve();
   /** Commits seal the root one after the other. */
   #turn: Promise<void> = Promise.resolve();
 
@@ -262,6 +264,29 @@ export class DatabaseStore implements HostStore {
     }
     const revisions = changes.map(({ scope, base }) => ({ scope, revision: base + 1 }));
     if (revisions.length > 0) this.#options.channel.post({ kind: "commit", revisions });
+  }
+
+  /** Tells the other instances what happened. It is fulfilled when that is done, or cannot be. */
+  tell(event: TabEvent): Promise<void> {
+    const sealed = sealing.seal(this.#keys, ["event"], 1, pack(event));
+    this.#told = this.#told
+      .then(async () => this.#options.channel.post({ kind: "event", sealed: await sealed }))
+      .catch(() => {});
+    return this.#told;
+  }
+
+  /** Is fulfilled when all that was to be told is told. */
+  get told(): Promise<void> {
+    return this.#told;
+  }
+
+  /** Reads what another instance told; nothing, when it has other keys. */
+  async hear(sealed: Sealed): Promise<TabEvent | undefined> {
+    try {
+      return unpack(await sealing.unseal(this.#keys, ["event"], sealed));
+    } catch {
+      return undefined;
+    }
   }
 
   /**
