@@ -74,8 +74,8 @@ export class Runtime {
   static async start(wasm: string | undefined): Promise<Runtime> {
     try {
       const url = locate(wasm, () => new URL("./webmls.wasm", import.meta.url), "webmls.wasm");
-      const [go] = await Promise.all([GoProgram.load(url), detect()]);
-      return Runtime.#run(go);
+      void detect(); // what the first client will ask takes as long as loading
+      return Runtime.#run(await GoProgram.load(url));
     } catch (error) {
       throw failure("INSTANCE_FAILED", describe(error));
     }

@@ -14,7 +14,7 @@ import { serveSite } from "./kit/site.mjs";
 
 const run = promisify(execFile);
 
-describe("an app without configuration", { timeout: 110_000 }, () => {
+describe("an app without configuration", { timeout: 180_000 }, () => {
   let workshop, browser;
 
   before(async () => {

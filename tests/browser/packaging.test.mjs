@@ -95,6 +95,18 @@ describe("the package", { timeout: 110_000 }, () => {
     await run(bin("attw"), [packed.tarball, ...flags]).catch(({ stdout }) => assert.fail(stdout));
   });
 
+  // An app that is rendered on a server imports it there.
+  test("can be imported where there is no browser, and says so when it is used", async () => {
+    const app = workshop.app("server");
+    const script = `
+      import { InternalError, MLS } from "webmls";
+      import "webmls/x509";
+      const error = await MLS.open({ database: "alice", authenticate: () => true }).catch((error) => error);
+      console.log(error instanceof InternalError, error.code);`;
+    const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", script], { cwd: app });
+    assert.equal(stdout, "true INSTANCE_FAILED\n");
+  });
+
   test("compiles in a strict app that checks the types of its packages", async () => {
     const app = workshop.app("typescript");
     writeFileSync(
