@@ -211,7 +211,7 @@ describe("webmls/polyfill", { timeout: 110_000 }, () => {
     assert.deepEqual(came, [gone, gone, "undefined", 1, 32]);
   });
 
-  onPages("members through the package's own API: private messages, and a removal in the middle of a crash", 1, [], async (page) => {
+  onPages("members through the package's own API: private messages, and what a crash leaves", 1, [], async (page) => {
     const result = await page.evaluate(async () => {
       await import("/webmls/polyfill.js");
       const webmls = await import("/webmls/index.js");
@@ -238,10 +238,14 @@ describe("webmls/polyfill", { timeout: 110_000 }, () => {
       const secrets = [await group.exportSecret(new Uint8Array([255]), "context", 32), (await b.exportSecret(new Uint8Array([255]), new TextEncoder().encode("context"), 32)).secret];
       out.secret = String(secrets[0]) === String(secrets[1]);
 
-      // The tab is closed between the removal and what is to follow it.
-      const { commit } = await group.remove((await group.members())[1]);
+      // The tab is closed between a message, or the removal, and what is to follow it.
       const [{ name }] = (await indexedDB.databases()).filter(({ name }) => name.startsWith("webmls-polyfill/"));
       const crashed = await webmls.MLS.open({ database: name, authenticate: () => true });
+      await (await crashed.group(b.groupId)).receive(await group.send("never told"));
+      out.inbox = [(await (await crashed.group(b.groupId)).inbox()).length];
+      await b.receive(await group.send("told"));
+      out.inbox.push((await (await crashed.group(b.groupId)).inbox()).length);
+      const { commit } = await group.remove((await group.members())[1]);
       out.removed = (await (await crashed.group(b.groupId)).receive(commit)).type;
       out.view = await kit.came(b.details());
       out.left = (await crashed.groups()).length;
@@ -257,6 +261,7 @@ describe("webmls/polyfill", { timeout: 110_000 }, () => {
       text: "hello",
       own: "back",
       secret: true,
+      inbox: [1, 0],
       removed: "removed",
       view: "NS_ERROR_FAILURE: Error: the client was removed from the group",
       left: 0,

@@ -1,6 +1,6 @@
 // The types of webmls/polyfill, and the globals that it declares, as an
 // application sees them. The compiler checks this file; nothing runs it.
-import { install, MLS as OurMLS, MLSGroupView as OurView } from "webmls/polyfill";
+import { install, MLS as OurMLS, MLSGroupView as OurView, type MLSReceived as OurReceived } from "webmls/polyfill";
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function is<T extends true>(): T | undefined {
@@ -14,6 +14,8 @@ export function installing(): void {
   install({ authenticate: () => true });
   is<Same<typeof OurMLS, typeof globalThis.MLS>>();
   is<Same<typeof OurView, typeof globalThis.MLSGroupView>>();
+  is<Same<OurMLS, MLS>>();
+  is<Same<OurReceived, MLSReceived>>();
 }
 
 export async function globals(): Promise<void> {

@@ -283,7 +283,7 @@ class View {
     });
     switch (event?.type) {
       case "application":
-        await group.acknowledge(event); // there is no inbox
+        await group.acknowledge(await group.inbox()); // there is none here; nor for what a crash has left in it
         return { content: event.content, groupId: new Uint8Array(this.#group), type: "application-message-plaintext" };
       case "group-update":
         return this.processed(event.epoch);

@@ -80,7 +80,7 @@ function compare(theirs, ours) {
   assert.deepEqual(Object.keys(faults).filter((name) => !seen.has(name)), [], "faults that were not tried");
 }
 
-describe("webmls/polyfill", { timeout: 300_000 }, () => {
+describe("webmls/polyfill", { timeout: 600_000 }, () => {
   const native = {}; // the transcripts of Firefox's own, in a page and in a worker
   let firefox;
 
