@@ -213,7 +213,8 @@ export interface OpenOptions {
   /**
    * What opens the lock of the database, or locks a new one: see
    * {@link MLS.setLock}. Without a lock, who has the files of the browser's
-   * profile can read the state; no script can.
+   * profile can read the state, and a script in the page can use the key that
+   * seals it, as this package does.
    */
   lock?: Lock;
   /** Where the WebAssembly binary is, if not beside this module. */
