@@ -21,7 +21,7 @@ for (const [browserName, start] of Object.entries(browsers)) {
     const chromium = { skip: browserName !== "Chromium" && "it has no way to provoke this" };
 
     before(async () => {
-      server = await serve(built("js/dist"), { "store.js": await bundle("host/store.ts", "host/channel.ts") });
+      server = await serve(built("js/dist"), { "store.js": await bundle("host/store.ts", "host/channel.ts", "host/locks.ts") });
       browser = await start();
     });
 
@@ -513,6 +513,67 @@ for (const [browserName, start] of Object.entries(browsers)) {
         return out;
       }, passphrase, messages, stored);
       assert.deepEqual(found, expected);
+    });
+
+    onPage("a lock is one's at a time, is kept while nobody else wants it, and ends with its instance", async (page) => {
+      const out = await page.evaluate(async () => {
+        const { ScopeLocks, TabChannel } = await kit.load();
+        const locksOf = () => new ScopeLocks("locks", new TabChannel("locks"));
+        const all = [locksOf(), locksOf(), locksOf()];
+        const turn = () => new Promise((resolve) => setTimeout(resolve));
+        let inside = 0;
+        let most = 0;
+        let turns = 0;
+        await Promise.all(
+          all.flatMap((locks) => [0, 1].map(async () => {
+            for (let n = 0; n < 15; n++) {
+              const release = await locks.lock("61");
+              most = Math.max(most, ++inside);
+              if (n % 3) await turn();
+              inside--;
+              turns++;
+              release();
+              release(); // does nothing more
+            }
+          })),
+        );
+        const held = async () => (await navigator.locks.query()).held.map(({ name }) => name).filter((name) => name === "webmls/locks/62").length;
+        const [one, other, third] = all;
+        const request = LockManager.prototype.request;
+        let requests = 0;
+        LockManager.prototype.request = function (...params) {
+          requests++;
+          return request.apply(this, params);
+        };
+        for (let n = 0; n < 3; n++) (await one.lock("62"))();
+        LockManager.prototype.request = request;
+        const release = await other.lock("62"); // it is given away at once
+        const waits = kit.outcome(() => third.lock("62"));
+        await turn();
+        third.close();
+        const refused = await waits;
+        const afterwards = await kit.outcome(() => third.lock("62"));
+        let asked = false;
+        const next = one.lock("62").then(() => (asked = true));
+        await turn();
+        const early = asked;
+        other.close();
+        await next;
+        release(); // it is not ours any more: that changes nothing
+        const stillHeld = await held();
+        one.close();
+        while (await held()) await turn();
+        return { most, turns, requests, refused, afterwards, early, stillHeld };
+      });
+      assert.deepEqual(out, {
+        most: 1,
+        turns: 90,
+        requests: 1, // for three uses
+        refused: "StateError CLOSED",
+        afterwards: "StateError CLOSED",
+        early: false,
+        stillHeld: 1,
+      });
     });
 
     for (const lock of [undefined, { passphrase: "correct horse" }]) {
