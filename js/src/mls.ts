@@ -7,6 +7,7 @@ import * as decode from "./decode.js";
 import { asMLSError, describe, failure, MLSError, RejectedError } from "./errors.js";
 import { Emitter } from "./events.js";
 import type { TabEvent } from "./host/channel.js";
+import { deleteDatabase } from "./host/database.js";
 import type { Secret } from "./host/unlock.js";
 import { newSecret, secretFor } from "./passkey.js";
 import { given, Group, idOf, proposed, type GroupClient } from "./group.js";
@@ -335,6 +336,17 @@ export class MLS extends Emitter {
     this.#secret = secret;
     if (lock) this.#options.lock = lock;
     else delete this.#options.lock;
+  }
+
+  /**
+   * Deletes a database, also one that is locked: with it go its identities, groups
+   * and private keys. Its clients, in all tabs, tell their listeners ("closed") and
+   * reject with STORE_DELETED from then on. The other members of its groups are
+   * told nothing. Rejects with STORE_UNAVAILABLE and STORE_BLOCKED (StorageError).
+   */
+  static async deleteDatabase(database: string): Promise<void> {
+    if (typeof database !== "string") throw failure("INVALID_ARGUMENT", "database: want a string", "deleteDatabase");
+    await deleteDatabase(database);
   }
 
   /**

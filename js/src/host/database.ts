@@ -114,6 +114,25 @@ export class Database {
   }
 }
 
+/** Deletes a database; one that is missing too. Whoever has it open hears of it. Codes: STORE_UNAVAILABLE, STORE_BLOCKED, STORE_FAILED. */
+export function deleteDatabase(name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let request: IDBOpenDBRequest;
+    try {
+      request = indexedDB.deleteDatabase(name);
+    } catch (error) {
+      reject(failure("STORE_UNAVAILABLE", describe(error)));
+      return;
+    }
+    request.onsuccess = () => resolve();
+    request.onblocked = () => reject(failure("STORE_BLOCKED", `database ${name}`));
+    request.onerror = (event) => {
+      event.preventDefault();
+      reject(openError(request.error));
+    };
+  });
+}
+
 /** Is fulfilled when a transaction is durable. */
 export function completion(transaction: IDBTransaction): Promise<void> {
   return new Promise((resolve, reject) => {

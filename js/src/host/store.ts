@@ -199,7 +199,7 @@ export class DatabaseStore implements HostStore {
     const keys = this.#keys;
     const transaction = await this.#database.begin("readonly", [stores.keys, stores.meta]);
     const request = transaction.objectStore(stores.keys).get(name) as IDBRequest<CryptoKey | WrappedKey | undefined>;
-    const root = transaction.objectStore(stores.meta).get("root") as IDBRequest<RootRow>;
+    const root = transaction.objectStore(stores.meta).get("root") as IDBRequest<RootRow | undefined>;
     await completion(transaction);
     const form = request.result;
     if (form === undefined) return undefined;
@@ -207,6 +207,7 @@ export class DatabaseStore implements HostStore {
       if (form.extractable) throw tampered(["private-key", name, {}, []]);
       return form;
     }
+    if (!(root.result?.keys instanceof Uint8Array)) throw tampered(["root"]);
     if (!sealing.same(root.result.keys, keys.id)) {
       if (keys !== this.#keys) return this.key(name);
       throw await this.#strangeKeys();
