@@ -39,6 +39,7 @@ describe("an app without configuration", { timeout: 180_000 }, () => {
         const result = await page.evaluate((options) => globalThis.app.talk(options.thread ?? "default", options), { thread });
         assert.deepEqual(result, ["hello", "alice", "hello yourself", "bob"]);
       }
+      assert.equal(await page.evaluate(() => typeof globalThis.MLSGroupView), "function", "the polyfill is not in the bundle");
       await page.reload();
       await watched.until("the app has started again", () => "app" in globalThis);
       assert.deepEqual(await page.evaluate(() => globalThis.app.resume("default")), ["on we go", "2"]);
@@ -140,7 +141,7 @@ describe("an app without configuration", { timeout: 180_000 }, () => {
     cpSync(join(app, "node_modules/webmls/dist"), join(site, "webmls"), { recursive: true });
     for (const file of ["main.js", "talk.js"]) {
       const script = readFileSync(join(app, "src", file), "utf8");
-      writeFileSync(join(site, file), script.replace('"webmls"', '"./webmls/index.js"').replace('"webmls/x509"', '"./webmls/x509.js"'));
+      writeFileSync(join(site, file), script.replace(/"webmls(?:\/(\w+))?"/g, (_, entry = "index") => `"./webmls/${entry}.js"`));
     }
     writeFileSync(join(site, "index.html"), pageFor('<script type="module" src="main.js"></script>'));
     await served(site, async (url) => {

@@ -13,7 +13,7 @@ const dist = built("js/dist");
 const source = (file) => readFileSync(fileURLToPath(new URL(`fixtures/app/src/${file}`, import.meta.url)), "utf8");
 const files = {
   "/": ["text/html", '<!doctype html><html lang="en"><meta charset="utf-8"><title>app</title><link rel="icon" href="data:,"><script type="module" src="main.js"></script>'],
-  "/main.js": ["text/javascript", source("main.js").replace('"webmls"', '"./index.js"').replace('"webmls/x509"', '"./x509.js"')],
+  "/main.js": ["text/javascript", source("main.js").replace(/"webmls(?:\/(\w+))?"/g, (_, entry = "index") => `"./${entry}.js"`)],
   "/talk.js": ["text/javascript", source("talk.js")],
 };
 
