@@ -164,6 +164,8 @@ describe("the program", { timeout: 110_000 }, () => {
       }, { thread });
       assert.equal(await load, thread === "worker" ? 0 : 1); // the worker has loaded its own
       await workers(page, thread === "worker" ? 1 : 0);
+      // Libraries that find a process on the page take it for Node.
+      assert.deepEqual(await page.evaluate(() => ["Go", "process", "path"].filter((name) => name in globalThis)), []);
       await page.evaluate(() => Promise.all(clients.slice(1).map((mls) => mls.close())));
       await workers(page, thread === "worker" ? 1 : 0);
       assert.equal(await page.evaluate(async () => (await clients[0].identities()).length), 1);
