@@ -1,30 +1,33 @@
-// Each method of the API, on a bare page in Chromium: with the program in a
-// worker, and in the page's own thread.
+// Each method of the API, on a bare page: in Chromium with the program in a worker
+// and in the page's own thread, in Firefox with a worker.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { launch, Watched } from "./kit/browser.mjs";
+import { launch, launchFirefox, Watched } from "./kit/browser.mjs";
 import { serve } from "./kit/bare.mjs";
 import { kit } from "./kit/clients.mjs";
 import { built } from "./kit/paths.mjs";
 
-describe("the API", { timeout: 400_000 }, () => {
-  let server, browser;
+describe("the API", { timeout: 600_000 }, () => {
+  let server;
+  const browsers = {};
 
   before(async () => {
     server = await serve(built("js/dist"));
-    browser = await launch();
+    browsers.Chromium = await launch();
+    browsers.Firefox = await launchFirefox();
   });
 
   after(async () => {
-    await browser?.close();
+    await browsers.Chromium?.close();
+    await browsers.Firefox?.close();
     await server?.stop();
   });
 
-  /** Runs a function on a page of its own, once for each kind of thread, and compares what it returns. */
+  /** Runs a function on a page of its own, once for each browser and kind of thread, and compares what it returns. */
   const onPage = (name, body, expected) => {
-    for (const thread of ["worker", "current"]) {
-      test(`${name}, thread "${thread}"`, async () => {
-        const context = await browser.createBrowserContext();
+    for (const [browser, thread] of [["Chromium", "worker"], ["Chromium", "current"], ["Firefox", "worker"]]) {
+      test(`${name}; ${browser}, thread "${thread}"`, async () => {
+        const context = await browsers[browser].createBrowserContext();
         const watched = await Watched.open(context, "page");
         await watched.page.evaluateOnNewDocument(kit);
         await watched.page.goto(server.url);
@@ -33,7 +36,7 @@ describe("the API", { timeout: 400_000 }, () => {
           assert.deepEqual(result, expected);
           assert.deepEqual(watched.faults, []);
         } catch (error) {
-          await watched.save(`${name} ${thread}`);
+          await watched.save(`${name} ${browser} ${thread}`);
           throw error;
         } finally {
           await context.close();
