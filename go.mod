@@ -24,4 +24,6 @@ require (
 	golang.org/x/sys v0.49.0 // indirect
 )
 
+require filippo.io/edwards25519 v1.2.0
+
 tool github.com/agnivade/wasmbrowsertest

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"math/big"
 	"testing"
+
+	"filippo.io/edwards25519"
 )
 
 var bigOrder = func() *big.Int {
@@ -14,107 +16,6 @@ var bigOrder = func() *big.Int {
 }()
 
 func toLittleEndian(n *big.Int, size int) []byte { return reversed(n.FillBytes(make([]byte, size))) }
-
-// TestRoot compares with math/big.
-func TestRoot(t *testing.T) {
-	list := elements(40, true)
-	roots := 0
-	for i := range list {
-		for j := range list {
-			u, v := &list[i], &list[j]
-			bu, quotient := u.big(), new(big.Int)
-			if inverse := new(big.Int).ModInverse(v.big(), prime); inverse != nil {
-				quotient.Mul(bu, inverse).Mod(quotient, prime)
-			} else if bu.Mod(bu, prime).Sign() != 0 {
-				var z element
-				if z.root(u, v) {
-					t.Fatalf("a root of %x/0", bu)
-				}
-				continue
-			}
-			var z element
-			ok := z.root(u, v)
-			if want := big.Jacobi(quotient, prime) != -1; ok != want {
-				t.Fatalf("%x/%x has a root: %v", bu, v.big(), ok)
-			}
-			if !ok {
-				continue
-			}
-			roots++
-			b := z.bytes()
-			root := littleEndian(b[:])
-			if root.Bit(0) != 0 || new(big.Int).Mod(new(big.Int).Mul(root, root), prime).Cmp(quotient) != 0 {
-				t.Fatalf("root of %x/%x: %x", bu, v.big(), root)
-			}
-		}
-	}
-	if roots == 0 {
-		t.Error("no root")
-	}
-}
-
-// TestScalar compares with math/big.
-func TestScalar(t *testing.T) {
-	check := func(op string, got scalar, want *big.Int) {
-		t.Helper()
-		b := got.bytes()
-		if littleEndian(b[:]).Cmp(new(big.Int).Mod(want, bigOrder)) != 0 {
-			t.Fatalf("%s: %x, want %x modulo the order", op, littleEndian(b[:]), want)
-		}
-	}
-	var wide [][]byte
-	for _, shift := range []uint{0, 1, 3, 4, 100, 256, 259} {
-		for _, k := range []int64{-2, -1, 0, 1} {
-			n := new(big.Int).Lsh(bigOrder, shift)
-			if n.Add(n, big.NewInt(k)); n.BitLen() <= 512 {
-				wide = append(wide, toLittleEndian(n, 64))
-			}
-			n = new(big.Int).Lsh(big.NewInt(1), shift+252)
-			wide = append(wide, toLittleEndian(n.Add(n, big.NewInt(k)), 64))
-		}
-	}
-	wide = append(wide, bytes.Repeat([]byte{0xff}, 64), make([]byte, 64))
-	for range 300 {
-		low, high := randomBytes(), randomBytes()
-		wide = append(wide, append(low[:], high[:]...))
-	}
-	scalars := make([]scalar, len(wide))
-	for i, b := range wide {
-		scalars[i].reduce((*[64]byte)(b))
-		check("reduce", scalars[i], littleEndian(b))
-	}
-	for i := range scalars {
-		x, y, a := &scalars[i], &scalars[(i*7+1)%len(scalars)], &scalars[(i*5+3)%len(scalars)]
-		var large, z scalar
-		large.setBytes((*[32]byte)(wide[i][32:]))
-		for _, x := range []*scalar{x, &large} {
-			bx, by, ba := x.bytes(), y.bytes(), a.bytes()
-			want := new(big.Int).Mul(littleEndian(bx[:]), littleEndian(by[:]))
-			z.mulAdd(x, y, a)
-			check("mulAdd", z, want.Add(want, littleEndian(ba[:])))
-		}
-		for _, width := range []int{pointWidth, baseWidth} {
-			sum, last := new(big.Int), -width
-			for i, d := range x.digits(width) {
-				if d == 0 {
-					continue
-				}
-				if d%2 == 0 || int(d) >= 1<<(width-1) || int(d) <= -1<<(width-1) || i-last < width {
-					t.Fatalf("digit %d of width %d, %d behind another", d, width, i-last)
-				}
-				last = i
-				sum.Add(sum, new(big.Int).Lsh(big.NewInt(int64(d)), uint(i)))
-			}
-			check("digits", *x, sum)
-		}
-	}
-	for k, want := range map[int64]bool{-1: true, 0: false, 1: false} {
-		var z scalar
-		if got := z.setBytes((*[32]byte)(toLittleEndian(new(big.Int).Add(bigOrder, big.NewInt(k)), 32))); got != want {
-			t.Errorf("order%+d is less than the order: %v", k, got)
-		}
-	}
-}
 
 // TestEd25519Vectors: RFC 8032, Section 7.1.
 func TestEd25519Vectors(t *testing.T) {
@@ -255,13 +156,12 @@ func TestEd25519LowOrder(t *testing.T) {
 	// A point of order 8 added to an honest key.
 	key := NewSigningKey(&[32]byte{2})
 	public := key.Public()
-	var a, eight point
-	if !a.setBytes(&public) || !eight.setBytes((*[32]byte)(encodings[39])) {
-		t.Fatal("points are not read")
+	a, err1 := new(edwards25519.Point).SetBytes(public[:])
+	eight, err2 := new(edwards25519.Point).SetBytes(encodings[39])
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
 	}
-	f := eight.factors()
-	a.addFactors(&a, &f)
-	mixed, agreed := a.bytes(), 0
+	mixed, agreed := [32]byte(a.Add(a, eight).Bytes()), 0
 	for n := range 64 {
 		message := []byte{byte(n)}
 		// The signature that the owner makes for the mixed key.
@@ -278,26 +178,6 @@ func TestEd25519LowOrder(t *testing.T) {
 	}
 	if agreed == 0 || agreed == 64 {
 		t.Errorf("%d of 64 signatures verify with a key with a part of order 8", agreed)
-	}
-}
-
-// TestMulBase compares the comb with the windows.
-func TestMulBase(t *testing.T) {
-	b, zero := base(), scalar{}
-	for i := range 100 {
-		k := randomBytes()
-		if i < 40 {
-			k = [Size]byte{byte(i)}
-		}
-		var s scalar
-		s.reduce((*[2 * Size]byte)(append(k[:], make([]byte, Size)...)))
-		var viaComb, viaBase, viaPoint point
-		viaComb.mulBase(&k)
-		viaBase.mulPublic(&s, &zero, &b)
-		viaPoint.mulPublic(&zero, &s, &b)
-		if viaComb.bytes() != viaBase.bytes() || viaComb.bytes() != viaPoint.bytes() {
-			t.Fatalf("%x times the base point: %x, %x, %x", k, viaComb.bytes(), viaBase.bytes(), viaPoint.bytes())
-		}
 	}
 }
 
