@@ -125,6 +125,11 @@ bench:
 bench-start: build-js browsers tests/browser/node_modules/.package-lock.json
 	cd tests/browser && node bench/coldstart.mjs
 
+## bench-store: what sealing, locking and storing cost an operation, in Chromium
+.PHONY: bench-store
+bench-store: build-js browsers tests/browser/node_modules/.package-lock.json
+	cd tests/browser && node bench/store.mjs
+
 ## fuzz: every fuzz target whose name matches FUZZ, each for FUZZTIME
 # The seeds, with what fuzzing has found before, run in `make test`. A new
 # finding is written to testdata/fuzz beside the test: commit it with its repair.

@@ -576,6 +576,40 @@ for (const [browserName, start] of Object.entries(browsers)) {
       });
     });
 
+    onPage("a lock that is set while there is work loses nothing of it", async (page) => {
+      const out = await page.evaluate(async () => {
+        const secret = { kind: "passphrase", passphrase: "correct horse" };
+        const [one, other] = [await kit.store("busy"), await kit.store("busy")];
+        const fresh = async (name) => one.adopt(name, (await crypto.subtle.generateKey("Ed25519", one.wrapsKeys, ["sign", "verify"])).privateKey);
+        await fresh("k1");
+        const work = async (store, scope) => {
+          let done = 0;
+          for (; done < 30; done++) {
+            const code = await kit.outcome(() => store.commit([{ ...kit.put("a", done, { [`r${done}`]: `${done}` }), scope }], [], []));
+            if (code !== undefined) return [done, code];
+          }
+          return [done];
+        };
+        const lock = async () => {
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          await one.setLock(secret, undefined);
+          await fresh("k2");
+          await one.commit([], ["k1", "k2"], []);
+        };
+        const [ours, theirs] = await Promise.all([work(one, "01"), work(other, "02"), lock()]);
+        const again = await kit.store("busy", secret);
+        const found = await Promise.all(["01", "02"].map(async (scope) => (await again.load(scope)).names.length));
+        const forms = (await rows.dump("busy")).keys.map(([name, form]) => `${name} ${form.constructor.name}`);
+        return { ours, theirs, found, forms, usable: [!!(await again.key("k1")), !(await again.key("k2")).extractable] };
+      });
+      // The instance that set the lock goes on; the other stops, with all that it was told is stored.
+      assert.deepEqual(out.ours, [30]);
+      assert.deepEqual(out.found, [30, out.theirs[0]]);
+      if (out.theirs[0] < 30) assert.equal(out.theirs[1], "StateError DATABASE_LOCKED");
+      assert.deepEqual(out.forms, ["k1 CryptoKey", "k2 Object"]);
+      assert.deepEqual(out.usable, [true, true]);
+    });
+
     for (const lock of [undefined, { passphrase: "correct horse" }]) {
       onPage(`a database of format 1 is sealed when it is opened (lock: ${Object.keys(lock ?? { none: 0 })})`, async (page) => {
         const out = await page.evaluate(async (options) => {
