@@ -7,6 +7,7 @@ import (
 
 	"github.com/cloudflare/circl/dh/x25519"
 	"github.com/cloudflare/circl/dh/x448"
+	"github.com/cloudflare/circl/sign/ed448"
 
 	"webmls/mls/suite/softkeys/internal/keyring"
 )
@@ -54,4 +55,18 @@ func openEd25519(seed [ed25519SeedSize]byte) keyring.SigningKey {
 // verifyEd25519 takes input of any length.
 func verifyEd25519(public, message, signature []byte) bool {
 	return len(public) == ed25519.PublicKeySize && ed25519.Verify(public, message, signature)
+}
+
+func openEd448(seed [ed448SeedSize]byte) keyring.SigningKey {
+	key := ed448.NewKeyFromSeed(seed[:])
+	return keyring.SigningKey{
+		Private: key.Seed(),
+		Public:  key.Public().(ed448.PublicKey),
+		Sign:    func(message []byte) ([]byte, error) { return ed448.Sign(key, message, ""), nil },
+	}
+}
+
+// verifyEd448 takes input of any length.
+func verifyEd448(public, message, signature []byte) bool {
+	return ed448.Verify(public, message, signature, "")
 }

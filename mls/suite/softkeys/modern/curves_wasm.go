@@ -40,3 +40,21 @@ func openEd25519(seed [ed25519SeedSize]byte) keyring.SigningKey {
 func verifyEd25519(public, message, signature []byte) bool {
 	return curve25519.Verify(public, message, signature)
 }
+
+func openEd448(seed [ed448SeedSize]byte) keyring.SigningKey {
+	key := curve448.NewSigningKey(&seed)
+	public := key.Public()
+	return keyring.SigningKey{
+		Private: seed[:],
+		Public:  public[:],
+		Sign: func(message []byte) ([]byte, error) {
+			signature := key.Sign(message)
+			return signature[:], nil
+		},
+	}
+}
+
+// verifyEd448 takes input of any length.
+func verifyEd448(public, message, signature []byte) bool {
+	return curve448.Verify(public, message, signature)
+}

@@ -2,10 +2,10 @@
 // 5.1, without NIST curves: 1, 3, 4 and 6. It is the part of softkeys that a
 // small binary imports.
 //
-// It owns X25519, Ed25519, X448 and Ed448. Ed448 is that of package curve448. The
-// others are the standard library's and those of github.com/cloudflare/circl, and in
-// WebAssembly those of packages curve25519 and curve448. It must not know labels,
-// HPKE beyond the KEM, or any struct of the protocol.
+// It owns X25519, Ed25519, X448 and Ed448. They are the standard library's and those
+// of github.com/cloudflare/circl; in WebAssembly those of packages curve25519, which
+// stands on filippo.io/edwards25519, and curve448, which is ours. It must not know
+// labels, HPKE beyond the KEM, or any struct of the protocol.
 package modern
 
 import (

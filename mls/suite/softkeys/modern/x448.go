@@ -2,11 +2,14 @@ package modern
 
 import (
 	"webmls/mls/suite"
-	"webmls/mls/suite/softkeys/internal/curve448"
 	"webmls/mls/suite/softkeys/internal/keyring"
 )
 
-const x448Size = curve448.X448Size
+// Sizes in bytes.
+const (
+	x448Size      = 56
+	ed448SeedSize = 57
+)
 
 // x448Group is X448 (RFC 7748, Section 5). An exchange whose result is
 // zero fails (S19).
@@ -73,28 +76,18 @@ const (
 // without cofactor.
 func ed448Scheme() keyring.Scheme {
 	open := func(private []byte) (keyring.SigningKey, error) {
-		if len(private) != curve448.SeedSize {
+		if len(private) != ed448SeedSize {
 			return keyring.SigningKey{}, errLength
 		}
-		seed := [curve448.SeedSize]byte(private)
-		key := curve448.NewSigningKey(&seed)
-		public := key.Public()
-		return keyring.SigningKey{
-			Private: seed[:],
-			Public:  public[:],
-			Sign: func(message []byte) ([]byte, error) {
-				signature := key.Sign(message)
-				return signature[:], nil
-			},
-		}, nil
+		return openEd448([ed448SeedSize]byte(private)), nil
 	}
 	return keyring.Scheme{
 		Generate: func() (keyring.SigningKey, error) {
-			seed := suite.Random(curve448.SeedSize)
+			seed := suite.Random(ed448SeedSize)
 			defer clear(seed)
 			return open(seed)
 		},
 		Open:   open,
-		Verify: curve448.Verify,
+		Verify: verifyEd448,
 	}
 }
