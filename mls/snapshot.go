@@ -137,8 +137,7 @@ func (r *lastRejected) note(b []byte, err error, now time.Time) {
 	if class := rejection.Code.Info().Class; class == mlserr.ClassStorage || class == mlserr.ClassInternal {
 		return
 	}
-	var e *mlserr.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*mlserr.Error](err); ok {
 		rejection.Detail = e.Detail
 	}
 	if h, err := message.PeekHeader(b); err == nil {

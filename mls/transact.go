@@ -214,8 +214,7 @@ func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
 
 // storeError gives a foreign error of the store its class.
 func storeError(err error) error {
-	var e *mlserr.Error
-	if errors.As(err, &e) {
+	if _, ok := errors.AsType[*mlserr.Error](err); ok {
 		return err
 	}
 	return mlserr.Wrap(mlserr.StoreFailed, "", err)
@@ -226,8 +225,7 @@ func atOp(err *error, op string) {
 	if *err == nil {
 		return
 	}
-	var e *mlserr.Error
-	if errors.As(*err, &e) && e == *err {
+	if e, ok := errors.AsType[*mlserr.Error](*err); ok && e == *err {
 		if e.Op == "" {
 			*err = &mlserr.Error{Code: e.Code, Op: op, Detail: e.Detail, Err: e.Err}
 		}

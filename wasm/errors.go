@@ -23,11 +23,11 @@ func errorValue(err error) js.Value {
 // described returns the *mlserr.Error of a chain whose code says most: the
 // outermost, except that it gives way to what the host said itself.
 func described(err error) *mlserr.Error {
-	var e, inner *mlserr.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*mlserr.Error](err)
+	if !ok {
 		return mlserr.New(mlserr.CodeOf(err), err.Error())
 	}
-	if errors.As(e.Err, &inner) && givesWay(e.Code, inner.Code) {
+	if inner, ok := errors.AsType[*mlserr.Error](e.Err); ok && givesWay(e.Code, inner.Code) {
 		return &mlserr.Error{Code: inner.Code, Op: e.Op, Detail: inner.Detail, Err: inner.Err}
 	}
 	return e

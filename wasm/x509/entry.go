@@ -51,8 +51,8 @@ func carryOut(method func(params []js.Value) (any, error), params []js.Value) (v
 // faultValue is the form in which an error crosses: {code, detail}, the
 // interface Fault of js/src/x509-program.ts.
 func faultValue(err error) any {
-	var e *mlserr.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*mlserr.Error](err)
+	if !ok {
 		e = mlserr.New(mlserr.Internal, err.Error())
 	}
 	detail := e.Detail
