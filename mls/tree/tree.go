@@ -95,10 +95,14 @@ func checkNode(x treemath.NodeIndex, n message.Node) error {
 	return nil
 }
 
+// nodeName is out of line because errors are.
+//
+//go:noinline
 func nodeName(x treemath.NodeIndex) string {
 	return "node " + strconv.FormatUint(uint64(x), 10)
 }
 
+//go:noinline
 func leafName(i treemath.LeafIndex) string {
 	return "leaf " + strconv.FormatUint(uint64(i), 10)
 }

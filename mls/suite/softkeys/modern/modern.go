@@ -21,11 +21,13 @@ func New() suite.Keys { return Keyring() }
 
 // Keyring returns the table behind New, for package softkeys to complete.
 func Keyring() *keyring.Keys {
+	with25519 := keyring.Algorithms{Group: x25519Group(), Scheme: ed25519Scheme()}
+	with448 := keyring.Algorithms{Group: x448Group(), Scheme: ed448Scheme()}
 	return &keyring.Keys{
-		suite.X25519AES128SHA256Ed25519:   {Group: x25519Group(), Scheme: ed25519Scheme()},
-		suite.X25519ChaCha20SHA256Ed25519: {Group: x25519Group(), Scheme: ed25519Scheme()},
-		suite.X448AES256SHA512Ed448:       {Group: x448Group(), Scheme: ed448Scheme()},
-		suite.X448ChaCha20SHA512Ed448:     {Group: x448Group(), Scheme: ed448Scheme()},
+		suite.X25519AES128SHA256Ed25519:   with25519,
+		suite.X25519ChaCha20SHA256Ed25519: with25519,
+		suite.X448AES256SHA512Ed448:       with448,
+		suite.X448ChaCha20SHA512Ed448:     with448,
 	}
 }
 
