@@ -436,6 +436,42 @@ for (const [browserName, start] of Object.entries(browsers)) {
       });
     }
 
+    onPage("a client says what was tampered with, and does not go on with it", async (page) => {
+      const out = await page.evaluate(async () => {
+        const alice = await kit.mls("alice");
+        const group = await alice.createGroup(await alice.createIdentity("alice"));
+        await group.send("one");
+        const [client, own] = (await rows.dump("alice")).revisions.map(([scope]) => scope).sort();
+        const hit = async (scope, kind) => {
+          const dump = await rows.dump("alice");
+          const [key, row] = dump.records.find(([[of, name]]) => of === scope && name.startsWith(kind));
+          rows.set(dump, "records", key, { ...row, sealed: rows.flip(row.sealed) });
+          await rows.restore("alice", dump);
+        };
+        const whole = await rows.dump("alice");
+        const said = async (f) => f().then((value) => value, (error) => `${error.name} ${error.code}: ${error.detail}`);
+        const out = {};
+        await hit(own, "epoch");
+        const other = await kit.mls("alice");
+        out.groups = (await other.groups()).length;
+        out.group = await said(() => other.group(group.id));
+        // Who has the group in memory writes on, and loads nothing of it.
+        await group.send("two");
+        out.stillNoticed = await said(() => other.group(group.id));
+        await Promise.all([alice.close(), other.close()]);
+        await rows.restore("alice", whole);
+        await hit(client, "identity");
+        out.client = await said(() => kit.mls("alice"));
+        return out;
+      });
+      assert.deepEqual(out, {
+        groups: 1,
+        group: "StorageError STATE_TAMPERED: record epoch of scope group",
+        stillNoticed: "StorageError STATE_TAMPERED: record epoch of scope group",
+        client: "StorageError STATE_TAMPERED: record identity of scope client",
+      });
+    });
+
     onPage("a live instance writes nothing onto what was tampered with", async (page) => {
       const out = await page.evaluate(async () => {
         const out = {};

@@ -1,136 +1,139 @@
-// Several tabs, and several clients in one tab, on one database, in Chromium.
+// Several tabs, and several clients in one tab, on one database, in
+// Chromium and Firefox.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { launch, Watched } from "./kit/browser.mjs";
+import { launch, launchFirefox, Watched } from "./kit/browser.mjs";
 import { serve } from "./kit/bare.mjs";
 import { built } from "./kit/paths.mjs";
 import { formsOf } from "./kit/search.mjs";
 
-describe("tabs", { timeout: 110_000 }, () => {
-  let server, browser;
+for (const [browserName, start] of Object.entries({ Chromium: launch, Firefox: launchFirefox })) {
+  describe(`tabs in ${browserName}`, { timeout: 170_000 }, () => {
+    let server, browser;
 
-  before(async () => {
-    server = await serve(built("js/dist"));
-    browser = await launch();
-  });
+    before(async () => {
+      server = await serve(built("js/dist"));
+      browser = await start();
+    });
 
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-  });
+    after(async () => {
+      await browser?.close();
+      await server?.stop();
+    });
 
-  /** A test with so many tabs of one profile. */
-  const onPages = (name, count, body) =>
-    test(name, async () => {
-      const context = await browser.createBrowserContext();
-      const tabs = [];
-      try {
-        for (let i = 0; i < count; i++) {
-          const tab = await Watched.open(context, `tab ${i}`);
-          await tab.page.evaluateOnNewDocument(kit);
-          await tab.page.goto(server.url);
-          tabs.push(tab);
+    /** A test with so many tabs of one profile. */
+    const onPages = (name, count, body) =>
+      test(name, async () => {
+        const context = await browser.createBrowserContext();
+        const tabs = [];
+        try {
+          for (let i = 0; i < count; i++) {
+            const tab = await Watched.open(context, `tab ${i}`);
+            await tab.page.evaluateOnNewDocument(kit);
+            await tab.page.goto(server.url);
+            tabs.push(tab);
+          }
+          await body(...tabs.map(({ page }) => page));
+          for (const tab of tabs) assert.deepEqual(tab.faults, []);
+        } catch (error) {
+          for (const tab of tabs) {
+            await tab.page.bringToFront(); // there are no pictures of tabs in the background
+            await tab.save(name);
+          }
+          throw error;
+        } finally {
+          await context.close();
         }
-        await body(...tabs.map(({ page }) => page));
-        for (const tab of tabs) assert.deepEqual(tab.faults, []);
-      } catch (error) {
-        for (const tab of tabs) {
-          await tab.page.bringToFront(); // there are no pictures of tabs in the background
-          await tab.save(name);
-        }
-        throw error;
-      } finally {
-        await context.close();
+      });
+
+    onPages("what happens in one tab is told in the others", 2, async (one, other) => {
+      await one.evaluate(async () => {
+        await kit.found();
+        await kit.listen("alice");
+      });
+      await other.evaluate(async () => {
+        await kit.listen("alice");
+        await kit.listen("alice"); // and a second client in the same tab
+      });
+      await one.evaluate(() => kit.happenings());
+      const expected = ["message hello", "group-update 2", "message again", "message and again", "removed 3", "closed"];
+      const events = await one.evaluate((n) => kit.until(() => kit.heard[0].length >= n && kit.heard[0]), expected.length);
+      assert.deepEqual(events, expected);
+      const [first, second] = await other.evaluate((n) => kit.until(() => kit.heard.every((list) => list.length >= n) && kit.heard), expected.length);
+      const remote = expected.map((event) => `${event} remote`);
+      assert.deepEqual(first, remote);
+      assert.deepEqual(second, remote);
+      assert.deepEqual(await other.evaluate(async () => (await kit.clients[0].groups()).length), 0);
+    });
+
+    onPages("who only listens at the door of a locked database reads nothing", 1, async (page) => {
+      const found = await page.evaluate(async () => {
+        const lock = { passphrase: "correct horse" };
+        await kit.found();
+        const bob = await kit.theGroup("bob");
+        await kit.clients[0].setLock(lock);
+        const [opened, other] = [await kit.open("bob", { lock }), await kit.open("bob", { lock })];
+        const heard = [];
+        new BroadcastChannel("webmls/bob").onmessage = ({ data }) => heard.push(data);
+        const told = new Promise((resolve) => other.on("message", (event) => resolve(event.text)));
+        const sent = await (await kit.theGroup("alice")).send("whispered in the group");
+        await (await opened.group(bob.id)).receive(sent);
+        const text = await told;
+        const overheard = [...heard];
+        // Nor is what the listener says believed.
+        let forged = 0;
+        other.on("closed", () => forged++);
+        const door = new BroadcastChannel("webmls/bob");
+        const { sealed } = overheard.find(({ kind }) => kind === "event");
+        const garbled = new Uint8Array(sealed.sealed).map((byte) => byte ^ 1).buffer;
+        for (const data of [{ kind: "event", sealed: { ...sealed, sealed: garbled } }, { kind: "event", event: { kind: "closed" } }, { kind: "closed" }, { kind: "commit", revisions: [{ scope: 1 }] }, { kind: "want" }, 7, null]) door.postMessage(data);
+        const bytes = (value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : value instanceof Uint8Array ? value : undefined);
+        const all = (value) => (bytes(value) ? [...bytes(value)] : typeof value === "object" ? Object.values(value).flatMap(all) : [...new TextEncoder().encode(String(value))]);
+        // What was posted before has been heard when this has.
+        const last = new Promise((resolve) => other.on("proposal", resolve));
+        await (await opened.group(bob.id)).receive((await (await kit.theGroup("alice")).propose({ update: true })).message);
+        await last;
+        return { text, forged, kinds: [...new Set(overheard.map(({ kind }) => kind))].sort(), heard: all(overheard) };
+      });
+      assert.deepEqual([found.text, found.forged, found.kinds], ["whispered in the group", 0, ["commit", "event"]]);
+      const heard = Buffer.from(found.heard);
+      assert.deepEqual(["whispered in the group", "alice"].filter((text) => Object.values(formsOf(text)).some((form) => heard.includes(form))), []);
+    });
+
+    onPages("tabs that send and commit in one group at the same time do not trip over each other", 3, async (one, ...others) => {
+      const count = 20;
+      await one.evaluate(() => kit.found());
+      const all = [one, ...others];
+      const sent = await Promise.all(all.map((page, i) => page.evaluate((i, count) => kit.sendMany(i, count), i, count)));
+      const texts = await one.evaluate((messages) => kit.receiveAll("bob", messages), sent.flat());
+      const wanted = all.flatMap((_, i) => Array.from({ length: count }, (_, j) => `${i}.${j}`));
+      // No key was used twice: then one of the messages would not open.
+      assert.deepEqual([...texts].sort(), [...wanted].sort());
+      for (const i of all.keys()) {
+        const of = (list) => list.filter((text) => text.startsWith(`${i}.`));
+        assert.deepEqual(of(texts), of(wanted));
       }
+      await Promise.all(all.map((page) => page.evaluate(() => kit.commitMany(5))));
+      const states = await Promise.all(all.map((page) => page.evaluate(() => kit.state())));
+      assert.equal(new Set(states).size, 1, states.join(" "));
+      assert.match(states[0], new RegExp(`^${1 + 5 * all.length} `));
     });
 
-  onPages("what happens in one tab is told in the others", 2, async (one, other) => {
-    await one.evaluate(async () => {
-      await kit.found();
-      await kit.listen("alice");
+    onPages("a tab that goes without a word leaves its locks to the others", 2, async (one, other) => {
+      await one.evaluate(() => kit.found());
+      await one.evaluate(async () => {
+        const group = await kit.theGroup("alice");
+        kit.running = (async () => {
+          for (;;) await group.send("on and on");
+        })();
+        kit.running.catch(() => {});
+      });
+      const sent = other.evaluate(() => kit.sendMany(1, 10));
+      await one.goto("about:blank");
+      assert.equal((await sent).length, 10);
     });
-    await other.evaluate(async () => {
-      await kit.listen("alice");
-      await kit.listen("alice"); // and a second client in the same tab
-    });
-    await one.evaluate(() => kit.happenings());
-    const expected = ["message hello", "group-update 2", "message again", "message and again", "removed 3", "closed"];
-    const events = await one.evaluate((n) => kit.until(() => kit.heard[0].length >= n && kit.heard[0]), expected.length);
-    assert.deepEqual(events, expected);
-    const [first, second] = await other.evaluate((n) => kit.until(() => kit.heard.every((list) => list.length >= n) && kit.heard), expected.length);
-    const remote = expected.map((event) => `${event} remote`);
-    assert.deepEqual(first, remote);
-    assert.deepEqual(second, remote);
-    assert.deepEqual(await other.evaluate(async () => (await kit.clients[0].groups()).length), 0);
   });
-
-  onPages("who only listens at the door of a locked database reads nothing", 1, async (page) => {
-    const found = await page.evaluate(async () => {
-      const lock = { passphrase: "correct horse" };
-      await kit.found();
-      const bob = await kit.theGroup("bob");
-      await kit.clients[0].setLock(lock);
-      const [opened, other] = [await kit.open("bob", { lock }), await kit.open("bob", { lock })];
-      const heard = [];
-      new BroadcastChannel("webmls/bob").onmessage = ({ data }) => heard.push(data);
-      const told = new Promise((resolve) => other.on("message", (event) => resolve(event.text)));
-      const sent = await (await kit.theGroup("alice")).send("whispered in the group");
-      await (await opened.group(bob.id)).receive(sent);
-      const text = await told;
-      const overheard = [...heard];
-      // Nor is what the listener says believed.
-      let forged = 0;
-      other.on("closed", () => forged++);
-      const door = new BroadcastChannel("webmls/bob");
-      const { sealed } = overheard.find(({ kind }) => kind === "event");
-      const garbled = new Uint8Array(sealed.sealed).map((byte) => byte ^ 1).buffer;
-      for (const data of [{ kind: "event", sealed: { ...sealed, sealed: garbled } }, { kind: "event", event: { kind: "closed" } }, { kind: "closed" }, { kind: "commit", revisions: [{ scope: 1 }] }, { kind: "want" }, 7, null]) door.postMessage(data);
-      const bytes = (value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : value instanceof Uint8Array ? value : undefined);
-      const all = (value) => (bytes(value) ? [...bytes(value)] : typeof value === "object" ? Object.values(value).flatMap(all) : [...new TextEncoder().encode(String(value))]);
-      // What was posted before has been heard when this has.
-      const last = new Promise((resolve) => other.on("proposal", resolve));
-      await (await opened.group(bob.id)).receive((await (await kit.theGroup("alice")).propose({ update: true })).message);
-      await last;
-      return { text, forged, kinds: [...new Set(overheard.map(({ kind }) => kind))].sort(), heard: all(overheard) };
-    });
-    assert.deepEqual([found.text, found.forged, found.kinds], ["whispered in the group", 0, ["commit", "event"]]);
-    const heard = Buffer.from(found.heard);
-    assert.deepEqual(["whispered in the group", "alice"].filter((text) => Object.values(formsOf(text)).some((form) => heard.includes(form))), []);
-  });
-
-  onPages("tabs that send and commit in one group at the same time do not trip over each other", 3, async (one, ...others) => {
-    const count = 20;
-    await one.evaluate(() => kit.found());
-    const all = [one, ...others];
-    const sent = await Promise.all(all.map((page, i) => page.evaluate((i, count) => kit.sendMany(i, count), i, count)));
-    const texts = await one.evaluate((messages) => kit.receiveAll("bob", messages), sent.flat());
-    const wanted = all.flatMap((_, i) => Array.from({ length: count }, (_, j) => `${i}.${j}`));
-    // No key was used twice: then one of the messages would not open.
-    assert.deepEqual([...texts].sort(), [...wanted].sort());
-    for (const i of all.keys()) {
-      const of = (list) => list.filter((text) => text.startsWith(`${i}.`));
-      assert.deepEqual(of(texts), of(wanted));
-    }
-    await Promise.all(all.map((page) => page.evaluate(() => kit.commitMany(5))));
-    const states = await Promise.all(all.map((page) => page.evaluate(() => kit.state())));
-    assert.equal(new Set(states).size, 1, states.join(" "));
-    assert.match(states[0], new RegExp(`^${1 + 5 * all.length} `));
-  });
-
-  onPages("a tab that goes without a word leaves its locks to the others", 2, async (one, other) => {
-    await one.evaluate(() => kit.found());
-    await one.evaluate(async () => {
-      const group = await kit.theGroup("alice");
-      kit.running = (async () => {
-        for (;;) await group.send("on and on");
-      })();
-      kit.running.catch(() => {});
-    });
-    const sent = other.evaluate(() => kit.sendMany(1, 10));
-    await one.goto("about:blank");
-    assert.equal((await sent).length, 10);
-  });
-});
+}
 
 /** What the tests use on the page. It is sent there as it stands. */
 function kit() {
