@@ -157,6 +157,11 @@ export async function unwrap(keys: DataKeys, name: string, row: WrappedKey, extr
   }
 }
 
+/** Wraps a private key with other keys. */
+export async function rewrap(from: DataKeys, to: DataKeys, name: string, row: WrappedKey): Promise<WrappedKey> {
+  return wrap(to, name, await unwrap(from, name, row, true));
+}
+
 /** The term of a record in the sum of its scope, or of a head in the sum of the root. It is known before the value is sealed. */
 export async function term(keys: DataKeys, place: Place, { revision, nonce }: Pick<Sealed, "revision" | "nonce">): Promise<Bytes> {
   const about = associated(place, revision);

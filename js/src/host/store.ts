@@ -14,6 +14,20 @@ import { completion, Database, stores } from "./database.js";
 import { ScopeLocks } from "./locks.js";
 import * as sealing from "./seal.js";
 import { format, tampered, type DataKeys, type Sealed, type Sum, type WrappedKey } from "./seal.js";
+import {
+  checkHeads,
+  isSame,
+  openRoot,
+  openScope,
+  sealAll,
+  sealRoot,
+  type Known,
+  type KnownHead,
+  type PlainScope,
+  type Root,
+  type RootRow,
+  type SealedAll,
+} from "./sums.js";
 import { lockKeys, readLock, unlockKeys, type Argon2id, type LockRow, type Secret } from "./unlock.js";
 
 /** How a store is opened, and whom it tells what. */
@@ -27,28 +41,6 @@ export interface StoreOptions {
   channel: TabChannel;
   /** Is called when the database was deleted. */
   lost(error: MLSError): void;
-}
-
-/** The root as it is stored, under "root" in `meta`. `keys` says which keys sealed it, and with it everything. */
-interface RootRow extends Sealed {
-  keys: Bytes;
-}
-
-/** The root in memory. */
-interface Root {
-  row: RootRow;
-  sum: Sum;
-}
-
-/** A sealed value as the sums know it. */
-interface Known {
-  nonce: Bytes;
-  term: Bytes;
-}
-
-/** A head as the root's sum knows it. */
-interface KnownHead extends Known {
-  revision: number;
 }
 
 /** All heads, in step with a root. */
@@ -462,7 +454,7 @@ export class DatabaseStore implements HostStore {
         continue;
       }
       const form = await fresh.stored;
-      put.set(name, form instanceof CryptoKey || fresh.keys === keys ? form : await rewrap(fresh.keys, keys, name, form));
+      put.set(name, form instanceof CryptoKey || fresh.keys === keys ? form : await sealing.rewrap(fresh.keys, keys, name, form));
     }
     const keep = new Set(kept);
     return { put, stored, delete: dropped.filter((name) => !keep.has(name)) };
@@ -592,7 +584,7 @@ export class DatabaseStore implements HostStore {
         const found = await this.#readAll();
         const sealed = await sealAll(keys, found.scopes, found.root.row.revision + 1);
         const wrapped = await Promise.all(
-          found.wrapped.map(async ([name, form]) => [name, await rewrap(this.#keys, keys, name, form)] as const),
+          found.wrapped.map(async ([name, form]) => [name, await sealing.rewrap(this.#keys, keys, name, form)] as const),
         );
         const transaction = await this.#database.begin("readwrite", everything);
         const meta = transaction.objectStore(stores.meta);
@@ -681,100 +673,6 @@ export class DatabaseStore implements HostStore {
 /** All keys of a scope: an array sorts after every string. */
 function all(scope: string): IDBKeyRange {
   return IDBKeyRange.bound([scope], [scope, []]);
-}
-
-/** Whether a row is the one that is known, or both are missing. */
-function isSame(row: Sealed | undefined, known: { revision: number; nonce: Bytes } | undefined): boolean {
-  if (!row || !known) return !row && !known;
-  return row.revision === known.revision && row.nonce instanceof Uint8Array && sealing.same(row.nonce, known.nonce);
-}
-
-/** A scope as the program knows it. */
-interface PlainScope {
-  scope: string;
-  revision: number;
-  records: { name: string; value: Bytes }[];
-}
-
-/** A whole database, sealed. */
-interface SealedAll {
-  rows: [key: [string, string], row: Sealed][];
-  heads: [scope: string, row: Sealed][];
-  known: Map<string, KnownHead>;
-  sum: Sum;
-  root: RootRow;
-}
-
-/** Seals all scopes, every record at the revision of its scope. */
-async function sealAll(keys: DataKeys, scopes: PlainScope[], rootRevision: number): Promise<SealedAll> {
-  const rows: SealedAll["rows"] = [];
-  const heads: SealedAll["heads"] = [];
-  const known = new Map<string, KnownHead>();
-  for (const { scope, revision, records } of scopes) {
-    const sealed = await Promise.all(records.map(({ name, value }) => sealing.seal(keys, ["record", scope, name], revision, value)));
-    const terms = await Promise.all(sealed.map((row, i) => sealing.term(keys, ["record", scope, records[i]!.name], row)));
-    const head = await sealing.seal(keys, ["head", scope], revision, sealing.changedSum(sealing.emptySum(), terms, []));
-    sealed.forEach((row, i) => rows.push([[scope, records[i]!.name], row]));
-    heads.push([scope, head]);
-    known.set(scope, { revision, nonce: head.nonce, term: await sealing.term(keys, ["head", scope], head) });
-  }
-  const sum = sealing.changedSum(sealing.emptySum(), [...known.values()].map(({ term }) => term), []);
-  return { rows, heads, known, sum, root: await sealRoot(keys, rootRevision, sum) };
-}
-
-async function sealRoot(keys: DataKeys, revision: number, sum: Sum): Promise<RootRow> {
-  return { ...(await sealing.seal(keys, ["root"], revision, sum)), keys: keys.id };
-}
-
-/** Opens a root, which must not be older than one that was seen. Returns nothing when other keys sealed it. Code: STATE_TAMPERED. */
-async function openRoot(keys: DataKeys, row: RootRow, seen: Root | undefined): Promise<Root | undefined> {
-  sealing.check(["root"], row);
-  if (!(row.keys instanceof Uint8Array) || !sealing.same(row.keys, keys.id)) return undefined;
-  const sum = await sealing.unseal(keys, ["root"], row);
-  if (seen && seen.row.revision >= row.revision && !isSame(row, seen.row)) throw tampered(["root"], "rolled back");
-  return { row, sum };
-}
-
-/** Checks that heads are those of a root. Code: STATE_TAMPERED. */
-async function checkHeads(keys: DataKeys, root: Root, scopes: string[], rows: Sealed[], known: Map<string, KnownHead>): Promise<Map<string, KnownHead>> {
-  const heads = new Map<string, KnownHead>();
-  await Promise.all(
-    scopes.map(async (scope, i) => {
-      const row = rows[i]!;
-      const before = known.get(scope);
-      const same = before?.revision === row?.revision ? before : undefined;
-      heads.set(scope, { revision: row.revision, ...(await knownOf(keys, ["head", scope], row, same)) });
-    }),
-  );
-  const terms = [...heads.values()].map(({ term }) => term);
-  if (!sealing.same(sealing.changedSum(sealing.emptySum(), terms, []), root.sum)) {
-    throw tampered(["root"], "does not fit: a scope was removed, added or rolled back");
-  }
-  return heads;
-}
-
-/** Opens a scope. Code: STATE_TAMPERED. */
-async function openScope(keys: DataKeys, scope: string, head: Sealed, rows: { name: string; row: Sealed }[], known: Map<string, Known> | undefined) {
-  const [sum, terms, values] = await Promise.all([
-    sealing.unseal(keys, ["head", scope], head),
-    Promise.all(rows.map(({ name, row }) => knownOf(keys, ["record", scope, name], row, known?.get(name)))),
-    Promise.all(rows.map(({ name, row }) => sealing.unseal(keys, ["record", scope, name], row))),
-  ]);
-  const found = sealing.changedSum(sealing.emptySum(), terms.map(({ term }) => term), []);
-  if (!sealing.same(found, sum)) throw tampered(["head", scope], "does not fit: a record was removed, added or rolled back");
-  return { sum, values, records: new Map(rows.map(({ name }, i) => [name, terms[i]!])) };
-}
-
-/** The term of a row, computed unless it is known. Code: STATE_TAMPERED. */
-async function knownOf(keys: DataKeys, place: sealing.Place, row: Sealed, known: Known | undefined): Promise<Known> {
-  sealing.check(place, row);
-  if (known && sealing.same(known.nonce, row.nonce)) return { nonce: known.nonce, term: known.term };
-  return { nonce: row.nonce, term: await sealing.term(keys, place, row) };
-}
-
-/** Wraps a private key with other keys. */
-async function rewrap(from: DataKeys, to: DataKeys, name: string, form: WrappedKey): Promise<WrappedKey> {
-  return sealing.wrap(to, name, await sealing.unwrap(from, name, form, true));
 }
 
 /** Makes the requests of a batch whose bases hold. An exception aborts the transaction. */
