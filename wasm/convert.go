@@ -37,6 +37,17 @@ func (in *args) property(name string) (js.Value, bool) {
 	return v, !v.IsUndefined() && !v.IsNull()
 }
 
+// typeOf is the type of a value, and that of undefined for a BigInt, which
+// syscall/js panics on.
+func typeOf(v js.Value) (t js.Type) {
+	defer func() {
+		if recover() != nil {
+			t = js.TypeUndefined
+		}
+	}()
+	return v.Type()
+}
+
 // bytes reads a Uint8Array into a slice of the caller's own.
 func (in *args) bytes(name string) []byte {
 	v, _ := in.property(name)
@@ -85,7 +96,7 @@ func (in *args) length(name string, v js.Value) int {
 // text reads a string.
 func (in *args) text(name string) string {
 	v, _ := in.property(name)
-	if v.Type() != js.TypeString {
+	if typeOf(v) != js.TypeString {
 		in.fail(name, "a string")
 		return ""
 	}
@@ -138,7 +149,7 @@ func (in *args) uint32(name string, v js.Value) uint32 { return uint32(in.intege
 
 // integer is a number without a fraction from 0 to most.
 func (in *args) integer(name string, v js.Value, most uint64) uint64 {
-	if v.Type() == js.TypeNumber {
+	if typeOf(v) == js.TypeNumber {
 		if f := v.Float(); f >= 0 && f <= float64(most) && f == float64(uint64(f)) {
 			return uint64(f)
 		}
@@ -153,7 +164,7 @@ func (in *args) flag(name string) bool {
 	if !ok {
 		return false
 	}
-	if v.Type() != js.TypeBoolean {
+	if typeOf(v) != js.TypeBoolean {
 		in.fail(name, "a boolean")
 		return false
 	}
@@ -163,7 +174,7 @@ func (in *args) flag(name string) bool {
 // hostObject reads an object whose methods are to be called.
 func (in *args) hostObject(name string) js.Value {
 	v, _ := in.property(name)
-	if v.Type() != js.TypeObject {
+	if typeOf(v) != js.TypeObject {
 		in.fail(name, "an object")
 	}
 	return v
@@ -199,7 +210,7 @@ func decimal(s string) (n uint64, ok bool) {
 
 // value reads the properties of one object that stands at a name.
 func value[T any](in *args, name string, v js.Value, read func(in *args) T) (result T) {
-	if v.Type() != js.TypeObject {
+	if typeOf(v) != js.TypeObject {
 		in.fail(name, "an object")
 		return result
 	}

@@ -69,8 +69,8 @@ func detailOf(e *mlserr.Error) string {
 // thrown is what JavaScript threw, or rejected a promise with. The host throws
 // {code, detail}, with a code of the table; anything else is INTERNAL.
 func thrown(v js.Value) error {
-	if v.Type() != js.TypeObject {
-		return mlserr.New(mlserr.Internal, "JavaScript threw a "+v.Type().String())
+	if typeOf(v) != js.TypeObject {
+		return mlserr.New(mlserr.Internal, "JavaScript threw a "+typeOf(v).String())
 	}
 	if code := v.Get("code"); code.Type() == js.TypeString {
 		for _, row := range mlserr.Table() {

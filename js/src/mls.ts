@@ -384,7 +384,7 @@ export class MLS extends Emitter {
 
   async #issueIdentity(issue: IssueCredential, options: { suite?: CipherSuite }): Promise<Identity> {
     const number = ++this.#issues;
-    this.#issuers.set(number, { suite: options.suite ?? 1, issue });
+    this.#issuers.set(number, { suite: options?.suite ?? 1, issue });
     try {
       return decode.identity(await this.#call("issueIdentity", () => ({ ...options, issue: number })));
     } finally {
@@ -450,14 +450,8 @@ export class MLS extends Emitter {
   }
 
   async #connect(): Promise<Session> {
-    const { database, thread = defaultThread(), wasm, lock, limits, supported, identify } = this.#options;
-    const url = wasm === undefined ? undefined : new URL(wasm, location.href).href;
-    const settings: Settings = {
-      identifies: identify !== undefined,
-      limits: { maxMessage, ...limits },
-      requireNonExtractable: this.#options.requireNonExtractable === true,
-      supported: Object.fromEntries(Object.entries(supported ?? {}).map(([name, list]) => [name, [...list]])),
-    };
+    const { database, thread = defaultThread(), lock } = this.#options;
+    const { url, settings } = settled(this.#options);
     if (lock) this.#secret ??= await secretFor(database, lock);
     const { connection, release } = await acquire(thread, url);
     try {
@@ -530,6 +524,27 @@ export class MLS extends Emitter {
 // Where the language has it: `await using mls = await MLS.open(...)`.
 export interface MLS extends AsyncDisposable {}
 if (Symbol.asyncDispose) MLS.prototype[Symbol.asyncDispose] = MLS.prototype.close;
+
+/** What the program is opened with. Code: INVALID_ARGUMENT. */
+function settled({ thread, wasm, limits, requireNonExtractable, supported, identify }: OpenOptions): {
+  url: string | undefined;
+  settings: Settings;
+} {
+  try {
+    if (thread !== undefined && thread !== "worker" && thread !== "current") throw new TypeError('thread: want "worker" or "current"');
+    return {
+      url: wasm === undefined ? undefined : new URL(wasm, location.href).href,
+      settings: {
+        identifies: identify !== undefined,
+        limits: { maxMessage, ...limits },
+        requireNonExtractable: requireNonExtractable === true,
+        supported: Object.fromEntries(Object.entries(supported ?? {}).map(([name, list]) => [name, [...list]])),
+      },
+    };
+  } catch (error) {
+    throw failure("INVALID_ARGUMENT", describe(error), "open");
+  }
+}
 
 /** The largest message that is accepted, in bytes, where the application says nothing else. */
 const maxMessage = 16 << 20;

@@ -900,6 +900,50 @@ describe("the API", { timeout: 600_000 }, () => {
   );
 
   onPage(
+    "whatever is given, what is rejected is an MLSError",
+    async (open) => {
+      const { clients, groups } = await kit.crowd(["alice", "bob"], { open });
+      const [alice] = clients;
+      const [group] = groups;
+      const { MLS, Group, MLSError } = kit.webmls;
+      const junk = [undefined, null, 7, -1, "text", true, {}, [], [null], [7], new Uint8Array(3), new Float32Array(2), () => {}, Symbol("s"), 1n];
+      const out = { raw: [], tried: 0 };
+      const attempt = async (name, call) => {
+        out.tried++;
+        try {
+          await call();
+        } catch (error) {
+          if (!(error instanceof MLSError)) out.raw.push(`${name}: ${error}`);
+        }
+      };
+      const left = { MLS: ["constructor", "close", "setLock", "on", "emit", "repeat"], Group: ["constructor", "delete", "on", "emit", "refresh", "happened", "closed"] };
+      for (const [target, type] of [[alice, MLS], [group, Group]]) {
+        for (const name of Object.getOwnPropertyNames(type.prototype)) {
+          if (left[type.name].includes(name) || typeof Object.getOwnPropertyDescriptor(type.prototype, name).value !== "function") continue;
+          for (const value of junk) {
+            await attempt(`${name}(${String(value)})`, () => target[name](value));
+            await attempt(`${name}(value, ${String(value)})`, () => target[name](new Uint8Array(3), value));
+            await attempt(`${name}(value, value, ${String(value)})`, () => target[name](new Uint8Array(3), new Uint8Array(3), value));
+          }
+        }
+      }
+      for (const value of junk) {
+        if (typeof value === "function") continue; // that is one
+        for (const name of ["authenticate", "limits", "supported", "thread"]) {
+          if (value === undefined || (name !== "authenticate" && value === null)) continue;
+          await attempt(`open ${name} ${String(value)}`, async () => (await MLS.open({ database: "junk", authenticate: () => true, ...open, [name]: value })).close());
+        }
+        await attempt(`open database ${String(value)}`, async () => (await MLS.open({ authenticate: () => true, ...open, database: value })).close());
+      }
+      await attempt("open", () => MLS.open());
+      out.tried = out.tried > 1500;
+      out.alive = (await group.info()).status;
+      return out;
+    },
+    { raw: [], tried: true, alive: "active" },
+  );
+
+  onPage(
     "a log of the calls holds no secret and no content, and what others sent can be replayed from it",
     async (open) => {
       const log = [];
