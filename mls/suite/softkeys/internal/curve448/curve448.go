@@ -137,8 +137,9 @@ func (k *SigningKey) Sign(message []byte) (signature [SignatureSize]byte) {
 }
 
 // Verify reports whether signature is one of message under public, with an empty
-// context: whether R is the encoding of [S]B - [k]A (RFC 8032, Section 5.2.7,
-// without the cofactor, as Ed25519 is verified here). It takes input of any length.
+// context: whether R is the encoding of [S]B - [k]A (RFC 8032, Section 5.2.7),
+// where A loses its part of low order, if it has one. That is what circl does, to
+// the bit, so that no signature verifies here and not there. It takes input of any length.
 func Verify(public, message, signature []byte) bool {
 	if len(public) != PublicKeySize || len(signature) != SignatureSize {
 		return false
@@ -149,7 +150,11 @@ func Verify(public, message, signature []byte) bool {
 		return false
 	}
 	c := hashToScalar(signature[:PublicKeySize], public, message)
+	// [4]A has no part of low order, and [k/4][4]A is [k]A but for it.
 	a.negate(&a)
+	a.double(&a)
+	a.double(&a)
+	c.mulAdd(&c, &quarter, &scalar{})
 	a.mulPublic(&s, &c, &a)
 	return a.bytes() == [PublicKeySize]byte(signature)
 }

@@ -19,6 +19,12 @@ var residue = [8]uint32{
 	0x529eec34, 0x721cf5b5, 0xc8e9c2ab, 0x7a4cf635, 0x44a725bf, 0xeec492d9, 0x0cd77058, 0x00000002,
 }
 
+// quarter is 1/4.
+var quarter = scalar{
+	0xaad6113d, 0x48de30a4, 0xa37163d5, 0x085b309c, 0x6bb58da4, 0x7113b6d2, 0xdf3288fa,
+	0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0x0fffffff,
+}
+
 // setBytes reads a little-endian integer of scalarSize bytes and reports whether
 // it is less than L.
 func (z *scalar) setBytes(b *[scalarSize]byte) bool {
