@@ -183,6 +183,11 @@ export class Party {
     return this.service.log.length - this.at;
   }
 
+  /** How many epochs the log is ahead of what it has received. One's own commits can be applied before their turn in the log. */
+  get epochsBehind() {
+    return this.service.log.slice(this.at).filter(({ text }) => text === undefined).length;
+  }
+
   /** Receives all there is. */
   async catchUp(tab) {
     while (this.at < this.service.log.length) await this.receive([tab]);
