@@ -340,6 +340,7 @@ func (in *args) supported(name string) mls.Supported {
 func (in *args) successor() mls.SuccessorOptions {
 	return mls.SuccessorOptions{
 		Identity: in.optionalBytes("identity"), NoRatchetTree: in.flag("noRatchetTree"), WithGroupInfo: in.flag("withGroupInfo"),
+		LeafExtensions: in.extensions("leafExtensions"),
 	}
 }
 

@@ -103,7 +103,9 @@ var methods = map[string]method{
 	}),
 	"createGroup": ofClient(func(in *args) clientStep {
 		identity := in.bytes("identity")
-		options := mls.GroupOptions{GroupID: in.optionalBytes("id"), Extensions: in.extensions("extensions")}
+		options := mls.GroupOptions{
+			GroupID: in.optionalBytes("id"), Extensions: in.extensions("extensions"), LeafExtensions: in.extensions("leafExtensions"),
+		}
 		return func(ctx context.Context, c *mls.Client) (any, error) {
 			return infoOf(ctx)(c.CreateGroup(ctx, identity, options))
 		}
@@ -125,6 +127,7 @@ var methods = map[string]method{
 		options := mls.ExternalOptions{
 			RatchetTree: in.optionalBytes("ratchetTree"), Resync: in.flag("resync"),
 			PSKs: in.psks("psks"), AuthenticatedData: in.optionalBytes("authenticatedData"), WithGroupInfo: in.flag("withGroupInfo"),
+			LeafExtensions: in.extensions("leafExtensions"),
 		}
 		return func(ctx context.Context, c *mls.Client) (any, error) {
 			return founded(ctx)(c.JoinExternal(ctx, identity, groupInfo, options))
@@ -189,7 +192,8 @@ var methods = map[string]method{
 			NoPath: in.flag("noPath"), PublicMessage: in.flag("publicMessage"),
 			NoRatchetTree: in.flag("noRatchetTree"), WithGroupInfo: in.flag("withGroupInfo"),
 			IgnoreProposals: in.flag("ignoreProposals"), AuthenticatedData: in.optionalBytes("authenticatedData"),
-			Identity: in.optionalBytes("identity"),
+			Identity: in.optionalBytes("identity"), LeafExtensions: listed(in.extensions("leafExtensions")),
+			RenewCapabilities: in.flag("renewCapabilities"),
 		}
 		return func(ctx context.Context, g *mls.Group) (any, error) { return as(commitValue)(g.Commit(ctx, options)) }
 	}),
@@ -227,6 +231,7 @@ var methods = map[string]method{
 			Add: in.optionalBytes("add"), Remove: leaf(in.optionalNumber("remove")), Update: in.flag("update"), PSK: in.psk("psk"),
 			Extensions: listed(in.extensions("extensions")), ReInit: in.reInit("reInit"), Custom: in.custom("custom"),
 			Identity: in.optionalBytes("identity"), PublicMessage: in.flag("publicMessage"),
+			LeafExtensions: listed(in.extensions("leafExtensions")), RenewCapabilities: in.flag("renewCapabilities"),
 			AuthenticatedData: in.optionalBytes("authenticatedData"),
 		}
 		return func(ctx context.Context, g *mls.Group) (any, error) {

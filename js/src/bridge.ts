@@ -50,7 +50,7 @@ export interface ClientMethods {
   keyPackageCount(args: { identity: Uint8Array }): number;
   keyPackages(args: { identity: Uint8Array }): KeyPackageValue[];
   deleteKeyPackages(args: { references?: Uint8Array[] }): void;
-  createGroup(args: { identity: Uint8Array; id?: Uint8Array; extensions?: ExtensionValue[] }): InfoValue;
+  createGroup(args: { identity: Uint8Array; id?: Uint8Array; extensions?: ExtensionValue[]; leafExtensions?: ExtensionValue[] }): InfoValue;
   joinGroup(args: { welcome: Uint8Array; ratchetTree?: Uint8Array }): InfoValue;
   inspectWelcome(args: { welcome: Uint8Array }): WelcomeValue;
   joinExternal(args: {
@@ -61,6 +61,7 @@ export interface ClientMethods {
     psks?: PskValue[];
     authenticatedData?: Uint8Array;
     withGroupInfo?: boolean;
+    leafExtensions?: ExtensionValue[];
   }): FoundedValue;
   proposeToJoin(args: { groupInfo: Uint8Array; keyPackage: Uint8Array; authenticatedData?: Uint8Array }): Bytes;
   proposeExternally(args: {
@@ -102,12 +103,20 @@ export interface GroupMethods {
     ignoreProposals?: boolean;
     authenticatedData?: Uint8Array;
     identity?: Uint8Array;
+    leafExtensions?: ExtensionValue[];
+    renewCapabilities?: boolean;
   }): CommitValue;
   "group.pendingCommit"(args: {}): CommitValue | undefined;
   "group.pendingRatchetTree"(args: {}): Bytes;
   "group.applyPendingCommit"(args: {}): EventValue;
   "group.clearPendingCommit"(args: {}): void;
-  "group.reInit"(args: { keyPackages?: Uint8Array[]; identity?: Uint8Array; noRatchetTree?: boolean; withGroupInfo?: boolean }): FoundedValue;
+  "group.reInit"(args: {
+    keyPackages?: Uint8Array[];
+    identity?: Uint8Array;
+    noRatchetTree?: boolean;
+    withGroupInfo?: boolean;
+    leafExtensions?: ExtensionValue[];
+  }): FoundedValue;
   "group.branch"(args: {
     keyPackages?: Uint8Array[];
     id?: Uint8Array;
@@ -115,6 +124,7 @@ export interface GroupMethods {
     identity?: Uint8Array;
     noRatchetTree?: boolean;
     withGroupInfo?: boolean;
+    leafExtensions?: ExtensionValue[];
   }): FoundedValue;
   "group.propose"(args: {
     add?: Uint8Array;
@@ -125,6 +135,8 @@ export interface GroupMethods {
     reInit?: ReInitValue;
     custom?: CustomValue;
     identity?: Uint8Array;
+    leafExtensions?: ExtensionValue[];
+    renewCapabilities?: boolean;
     publicMessage?: boolean;
     authenticatedData?: Uint8Array;
   }): ProposalResultValue;

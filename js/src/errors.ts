@@ -129,7 +129,7 @@ export class MLSError extends Error {
   readonly section: string;
   /** The rule, in a sentence. */
   readonly rule: string;
-  /** What exactly broke it, for a log. It holds no secret. */
+  /** What exactly broke it, for a log; a name such as "F6" is that of a rule in tests/rules/table.go. It holds no secret. */
   readonly detail: string;
   /** The operation, such as "group.receive", or "". */
   readonly op: string;
@@ -165,7 +165,7 @@ export class EpochError extends MLSError {
   /** @internal */
   static override readonly name: string = "EpochError";
 }
-/** The call does not fit the state. Fix the call. */
+/** The call does not fit the state. Fix the call, or do first what the code asks for; AUTHENTICATOR_FAILED may be tried again as it is. */
 export class StateError extends MLSError {
   /** @internal */
   static override readonly name: string = "StateError";

@@ -16,7 +16,7 @@ export interface EventMap {
   closed: ClosedEvent;
 }
 
-/** Is called with an event and its group; with none when a database is deleted. What it throws is reported and stops nothing. */
+/** Is called with an event and its group; for "closed" with none when a database is deleted, or a group of which this page has no object. What it throws is reported and stops nothing. */
 export type Listener<K extends keyof EventMap> = (event: EventMap[K], group: K extends "closed" ? Group | undefined : Group) => void;
 
 /** Keeps listeners, and calls them in the order in which they came. */

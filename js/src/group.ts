@@ -44,7 +44,7 @@ export interface GroupClient {
  * {@link MLS.joinGroup} and {@link MLS.group} give it. Operations on one group
  * are carried out one after the other, in the order in which they were called;
  * each is stored when its promise is fulfilled, and has changed nothing when it
- * is rejected. There is one object for a group, with nothing to close.
+ * is rejected (but for STATE_ROLLED_BACK, which is remembered). There is one object for a group, with nothing to close.
  *
  * Every method may reject with StateError (GROUP_NOT_FOUND, CLOSED,
  * INVALID_ARGUMENT), StorageError and InternalError; what else, it says.
@@ -126,8 +126,9 @@ export class Group extends Emitter {
 
   /**
    * Creates a commit (RFC 9420, Section 12.4.1) of what is given and of the
-   * proposals received in this epoch. The group does not change before the
-   * commit is applied: send it to the delivery service, and when that has
+   * proposals received in this epoch; should these break a rule together with
+   * what is given, it is made without them, and what it did is told when it is
+   * applied. The group does not change before the commit is applied: send it to the delivery service, and when that has
    * accepted it call {@link applyPendingCommit}, or let {@link receive} have it
    * back; then send the Welcome. When another commit came first, receive that
    * one; this one is dropped then.
@@ -138,13 +139,14 @@ export class Group extends Emitter {
    */
   async commit(contents: CommitContents = {}): Promise<CommitResult> {
     const result = await this.#call("group.commit", () => {
-      const { add, remove, psks, extensions, reInit, custom, identity, ...options } = contents;
+      const { add, remove, psks, extensions, leafExtensions, reInit, custom, identity, ...options } = contents;
       return {
         ...options,
         ...given("add", add && [...add]),
         ...given("remove", remove?.map(leafOf)),
         ...given("psks", psks?.map(decode.pskValue)),
         ...given("extensions", extensions?.map(decode.extensionValue)),
+        ...given("leafExtensions", leafExtensions?.map(decode.extensionValue)),
         ...given("reInit", reInit && decode.reInitValue(reInit, this.suite)),
         ...given("custom", custom?.map(decode.customValue)),
         ...given("identity", identity && idOf(identity)),
@@ -180,8 +182,12 @@ export class Group extends Emitter {
    */
   propose(contents: ProposalContents): Promise<ProposalResult> {
     return this.#call("group.propose", () => {
-      const { identity, ...rest } = contents;
-      return { ...proposed(rest, this.suite), ...given("identity", identity && idOf(identity)) };
+      const { identity, leafExtensions, ...rest } = contents;
+      return {
+        ...proposed(rest, this.suite),
+        ...given("leafExtensions", leafExtensions?.map(decode.extensionValue)),
+        ...given("identity", identity && idOf(identity)),
+      };
     });
   }
 
@@ -239,12 +245,13 @@ export class Group extends Emitter {
     options: BranchOptions,
   ): Promise<CommitResult & { readonly group: Group }> {
     const { info, commit } = await this.#call(method, () => {
-      const { identity, extensions, ...rest } = options;
+      const { identity, extensions, leafExtensions, ...rest } = options;
       return {
         ...rest,
         keyPackages: [...keyPackages],
         ...given("identity", identity && idOf(identity)),
         ...given("extensions", extensions?.map(decode.extensionValue)),
+        ...given("leafExtensions", leafExtensions?.map(decode.extensionValue)),
       };
     });
     return { group: this.#client.group(decode.state(info)), ...decode.commit(commit) };
@@ -275,7 +282,10 @@ export class Group extends Emitter {
    *
    * Rejects with MalformedError (drop the message), RejectedError (drop and
    * report it), EpochError: EPOCH_AHEAD (catch up, then try again), EPOCH_BEHIND
-   * and ALREADY_PROCESSED (ignore it), PROPOSAL_UNKNOWN (a proposal is missing).
+   * and ALREADY_PROCESSED (ignore it), PROPOSAL_UNKNOWN (a proposal is missing);
+   * StateError: AUTHENTICATOR_FAILED (keep the message and try again), PSK_UNKNOWN
+   * (store the key and try again), NOT_A_MEMBER (ignore it), STATE_ROLLED_BACK
+   * (the state comes from a backup, which is remembered: commit an {@link update}).
    */
   async receive(message: Uint8Array, options: CallOptions = {}): Promise<ReceivedEvent> {
     return this.happened(decode.event(await this.#call("group.receive", () => ({ ...options, message }))));
@@ -309,13 +319,20 @@ export class Group extends Emitter {
 
   /**
    * Derives a secret of `length` bytes that all members of this epoch, and
-   * nobody else, can derive (RFC 9420, Section 8.5).
+   * nobody else, can derive (RFC 9420, Section 8.5): at most 255 times the size
+   * of the suite's hash, 8,160 bytes in suite 1, else INVALID_ARGUMENT. Rejects
+   * with NOT_A_MEMBER (StateError).
    */
   exportSecret(label: string | Uint8Array, context: string | Uint8Array, length: number): Promise<Bytes> {
     return this.#call("group.exportSecret", () => ({ label: decode.utf8(label), context: decode.utf8(context), length }));
   }
 
-  /** A signed GroupInfo of this epoch, an MLSMessage, with which others can join (RFC 9420, Section 12.4.3.2). */
+  /**
+   * A signed GroupInfo of this epoch, an MLSMessage, with which others can join
+   * (RFC 9420, Section 12.4.3.2). It holds the ratchet tree and the key for external
+   * commits, unless `noRatchetTree` or `noExternalPub` leaves them out. Rejects
+   * with NOT_A_MEMBER (StateError).
+   */
   groupInfo(options: CallOptions & { noRatchetTree?: boolean; noExternalPub?: boolean } = {}): Promise<Bytes> {
     return this.#call("group.groupInfo", () => options);
   }

@@ -1,6 +1,7 @@
 /**
  * WebMLS: end-to-end encrypted groups for web apps. Messaging Layer Security,
- * RFC 9420, with the names of the draft MLS Web API.
+ * RFC 9420, with the names of the MLS Web API's explainer where it has any;
+ * `webmls/polyfill` has those that Firefox ships.
  *
  * @packageDocumentation
  */

@@ -96,9 +96,9 @@ export class MLS extends Emitter {
    * Rejects with StorageError: STORE_UNAVAILABLE (no IndexedDB, as in some
    * private windows), STORE_BLOCKED, STORE_QUOTA, STATE_VERSION (made by a newer
    * version), STATE_CORRUPT, STATE_TAMPERED; with StateError: DATABASE_LOCKED,
-   * UNLOCK_FAILED (what `lock` says does not open it, or it has no lock); and with
-   * InternalError INSTANCE_FAILED when the worker or the WebAssembly binary cannot
-   * be loaded.
+   * UNLOCK_FAILED (what `lock` says does not open it, or it has no lock); with
+   * UnsupportedError: LOCK_UNSUPPORTED, KEYS_EXTRACTABLE; and with InternalError
+   * INSTANCE_FAILED when the worker or the WebAssembly binary cannot be loaded.
    */
   static async open(options: OpenOptions): Promise<MLS> {
     if (typeof options?.database !== "string") throw failure("INVALID_ARGUMENT", "database: want a string", "open");
@@ -145,7 +145,8 @@ export class MLS extends Emitter {
   /**
    * Makes `count` key packages, at most 1,000 at once (RFC 9420, Section 10),
    * each an MLSMessage with which one other can add this client to one group.
-   * Rejects with IDENTITY_NOT_FOUND (StateError).
+   * Rejects with IDENTITY_NOT_FOUND (StateError) and KEYS_EXTRACTABLE
+   * (UnsupportedError).
    */
   createKeyPackages(identity: Identity | Uint8Array, count: number, options: KeyPackageOptions = {}): Promise<Bytes[]> {
     return this.#call("createKeyPackages", () => {
@@ -194,8 +195,13 @@ export class MLS extends Emitter {
    */
   async createGroup(identity: Identity | Uint8Array, options: CreateGroupOptions = {}): Promise<Group> {
     const info = await this.#call("createGroup", () => {
-      const { extensions, ...rest } = options;
-      return { ...rest, identity: idOf(identity), ...given("extensions", extensions?.map(decode.extensionValue)) };
+      const { extensions, leafExtensions, ...rest } = options;
+      return {
+        ...rest,
+        identity: idOf(identity),
+        ...given("extensions", extensions?.map(decode.extensionValue)),
+        ...given("leafExtensions", leafExtensions?.map(decode.extensionValue)),
+      };
     });
     return this.#group(decode.state(info));
   }
@@ -226,8 +232,14 @@ export class MLS extends Emitter {
     options: JoinExternalOptions = {},
   ): Promise<CommitResult & { readonly group: Group }> {
     const { info, commit } = await this.#call("joinExternal", () => {
-      const { psks, ...rest } = options;
-      return { ...rest, identity: idOf(identity), groupInfo, ...given("psks", psks?.map(decode.pskValue)) };
+      const { psks, leafExtensions, ...rest } = options;
+      return {
+        ...rest,
+        identity: idOf(identity),
+        groupInfo,
+        ...given("psks", psks?.map(decode.pskValue)),
+        ...given("leafExtensions", leafExtensions?.map(decode.extensionValue)),
+      };
     });
     return { group: this.#group(decode.state(info)), ...decode.commit(commit) };
   }
@@ -424,7 +436,10 @@ export class MLS extends Emitter {
       return;
     }
     if (event.group) {
-      this.#groups.get(String(event.group))?.closed({ type: "closed", groupId: new Uint8Array(event.group), remote: true });
+      const closed = { type: "closed", groupId: new Uint8Array(event.group), remote: true } as const;
+      const group = this.#groups.get(String(event.group));
+      if (group) group.closed(closed);
+      else this.emit("closed", closed, undefined);
       return;
     }
     const groups = [...this.#groups.values()];
@@ -536,7 +551,7 @@ function settled({ thread, wasm, limits, requireNonExtractable, supported, ident
       url: wasm === undefined ? undefined : new URL(wasm, location.href).href,
       settings: {
         identifies: identify !== undefined,
-        limits: { maxMessage, ...limits },
+        limits: { ...limits, maxMessage: limits?.maxMessage || maxMessage },
         requireNonExtractable: requireNonExtractable === true,
         supported: Object.fromEntries(Object.entries(supported ?? {}).map(([name, list]) => [name, [...list]])),
       },

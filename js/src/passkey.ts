@@ -14,6 +14,7 @@ import type { Lock, Passkey } from "./types.js";
  * LOCK_UNSUPPORTED, INVALID_ARGUMENT and those of storage.
  */
 export async function secretFor(database: string, lock: Lock): Promise<Secret> {
+  checkLock(lock);
   if ("passphrase" in lock) return passphrase(lock);
   const row = await lockOf(database);
   if (!row) return newSecret(database, lock);
@@ -21,8 +22,14 @@ export async function secretFor(database: string, lock: Lock): Promise<Secret> {
   return ask(row);
 }
 
+function checkLock(lock: unknown): void {
+  if (typeof lock === "object" && lock !== null && ("passphrase" in lock || "passkey" in lock)) return;
+  throw failure("INVALID_ARGUMENT", "lock: want { passphrase } or { passkey }");
+}
+
 /** Makes what locks a database from now on: makes a passkey, where none is named. Codes: UNLOCK_FAILED, LOCK_UNSUPPORTED, INVALID_ARGUMENT. */
 export async function newSecret(database: string, lock: Lock): Promise<Secret> {
+  checkLock(lock);
   if ("passphrase" in lock) return passphrase(lock);
   const passkey = lock.passkey;
   if (typeof passkey !== "object" || passkey === null) throw failure("INVALID_ARGUMENT", "passkey: want an object");

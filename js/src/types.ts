@@ -90,7 +90,9 @@ export interface Identity {
 }
 
 /**
- * Where a private signature key lives, and with it those of leaves and key packages.
+ * Where a private signature key lives. The keys of leaves and key packages live in
+ * the same way where the browser can store the suite's other algorithm too; WebKit
+ * cannot store X25519, so that those of suites 1 and 3 are sealed there.
  *
  * - `"non-extractable"`: in IndexedDB as a key of WebCrypto that no script can read.
  * - `"wrapped"`: the same while it is in use; stored, it is encrypted under the
@@ -141,7 +143,12 @@ export interface Capabilities {
   readonly credentials: readonly number[];
 }
 
-/** Where a credential was presented. */
+/**
+ * Where a credential was presented: "key_package", of one to be added; "update",
+ * an Update proposal; "commit", the path of a member's commit; "external", the
+ * commit of one who joins by it; "tree", a member of a group that is being
+ * joined; "external_sender", an entry of the external_senders extension.
+ */
 export type Place = "key_package" | "update" | "commit" | "external" | "tree" | "external_sender";
 
 /** A credential with the signature key that it is presented for (RFC 9420, Section 5.3.1). */
@@ -152,7 +159,7 @@ export interface Claim {
   readonly credential: Credential;
   /** The key that the credential is said to belong to. */
   readonly signatureKey: Bytes;
-  /** The index of the leaf, where the claim is made by a leaf that is in the tree. */
+  /** The index of the leaf; 0, and of no meaning, for "key_package" and "external_sender". */
   readonly leaf: number;
   /** Where it is presented. */
   readonly place: Place;
@@ -195,7 +202,12 @@ export interface OpenOptions {
   ): string | Uint8Array | undefined | Promise<string | Uint8Array | undefined>;
   /** What groups keep, and what others can make this client do. */
   limits?: Limits;
-  /** What the application understands beyond RFC 9420: this client's leaves say so, and groups may then use it. */
+  /**
+   * What the application understands beyond RFC 9420. Key packages made, and
+   * groups created or joined from now on say so; in a group that this client is
+   * in already its leaf says what it said before, until a commit or an update
+   * with `renewCapabilities`. A group may use what all its members say.
+   */
   supported?: Supported;
   /**
    * Where the work is done: in a dedicated worker that this page's clients
@@ -220,14 +232,18 @@ export interface OpenOptions {
   /** Where the WebAssembly binary is, if not beside this module. */
   wasm?: URL | string;
   /**
-   * Is given each call, once it has ended, without secrets and content: for a
+   * Is given each call that was carried out, once it has ended, without secrets and content: for a
    * log that {@link replay} can repeat. Who was in which group when can be read
    * from such a log; treat it as one treats logs of the delivery service.
    */
   record?: (entry: LogEntry) => void;
 }
 
-/** Bounds on what is kept and accepted. Sizes are in bytes, durations in seconds. */
+/**
+ * Bounds on what is kept and accepted. Sizes are in bytes, durations in seconds.
+ * Where nothing else is said 0 stands for the default: to keep no past epoch, say
+ * `pastEpochs: 0`.
+ */
 export interface Limits {
   /** Application data is padded to a multiple of this, so that its length says little; 256 by default, 0 for no padding. */
   padding?: number;
@@ -354,6 +370,8 @@ export interface CreateGroupOptions {
   id?: Uint8Array;
   /** Group context extensions. */
   extensions?: readonly Extension[];
+  /** Extensions of this client's leaf. Their types must be among {@link Supported.extensions}. */
+  leafExtensions?: readonly Extension[];
 }
 
 /** What new key packages are like (RFC 9420, Section 10). */
@@ -420,16 +438,20 @@ export interface JoinExternalOptions extends JoinOptions {
   authenticatedData?: Uint8Array;
   /** Make a GroupInfo of the new epoch as well, for external joiners. */
   withGroupInfo?: boolean;
+  /** Extensions of this client's leaf. Their types must be among {@link Supported.extensions}. */
+  leafExtensions?: readonly Extension[];
 }
 
 /** What a group that follows from another is like. */
 export interface SuccessorOptions extends CallOptions {
   /** The identity that this client has in the new group; by default the one in the old group, which must fit its cipher suite. */
   identity?: Identity | Uint8Array;
-  /** Leave the ratchet tree out of the Welcome; it must reach the new members apart. */
+  /** Leave the ratchet tree out of the Welcome, and of the GroupInfo of `withGroupInfo`; it must reach those who join apart. */
   noRatchetTree?: boolean;
   /** Make a GroupInfo of the new group as well, for external joiners. */
   withGroupInfo?: boolean;
+  /** Extensions of this client's leaf. Their types must be among {@link Supported.extensions}. */
+  leafExtensions?: readonly Extension[];
 }
 
 /** What a subgroup is like (RFC 9420, Section 11.3). */
@@ -442,7 +464,7 @@ export interface BranchOptions extends SuccessorOptions {
 
 /** What holds for everything that is sent as a handshake message. */
 export interface HandshakeOptions extends CallOptions {
-  /** Send it signed, but readable for the delivery service (RFC 9420, Section 6.2). */
+  /** Send it as a PublicMessage: signed, but readable for the delivery service (RFC 9420, Section 6.2). By default it is encrypted, as a PrivateMessage. */
   publicMessage?: boolean;
   /** What the message carries readable to all and authenticated. */
   authenticatedData?: Uint8Array;
@@ -452,12 +474,16 @@ export interface HandshakeOptions extends CallOptions {
 export interface CommitOptions extends HandshakeOptions {
   /** Leave the update path out, where that is allowed: smaller, but it heals nothing. */
   noPath?: boolean;
-  /** Leave the ratchet tree out of the Welcome; it must reach the new members apart. */
+  /** Leave the ratchet tree out of the Welcome, and of the GroupInfo of `withGroupInfo`; it must reach those who join apart. */
   noRatchetTree?: boolean;
   /** Make a GroupInfo of the new epoch as well, for external joiners. */
   withGroupInfo?: boolean;
   /** Leave the received proposals out. */
   ignoreProposals?: boolean;
+  /** Extensions of this client's leaf from then on, in place of the present ones. Their types must be among {@link Supported.extensions}. */
+  leafExtensions?: readonly Extension[];
+  /** Have this client's leaf say from then on what {@link OpenOptions.supported} says today. */
+  renewCapabilities?: boolean;
   /** The identity that this client has from this commit on. */
   identity?: Identity | Uint8Array;
 }
@@ -504,6 +530,10 @@ export type ProposalContents = OneOf<Proposable> &
   HandshakeOptions & {
     /** With `update`: the identity that this client has once the update is committed. */
     identity?: Identity | Uint8Array;
+    /** With `update`: extensions of this client's leaf, in place of the present ones. Their types must be among {@link Supported.extensions}. */
+    leafExtensions?: readonly Extension[];
+    /** With `update`: have this client's leaf say what {@link OpenOptions.supported} says today. */
+    renewCapabilities?: boolean;
   };
 
 /** What one from outside may propose (RFC 9420, Section 12.1.8). */
@@ -593,7 +623,7 @@ export interface ClosedEvent {
   readonly type: "closed";
   /** The group; absent when it is the database that was deleted: every call rejects with STORE_DELETED then. */
   readonly groupId?: Bytes;
-  /** Set when it happened in another tab, or another client of this database. */
+  /** Set when the group was deleted in another tab, or by another client of this database; never where it is the database that was deleted. */
   readonly remote?: true;
 }
 

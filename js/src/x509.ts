@@ -86,7 +86,13 @@ const batchSize = 16;
  */
 export async function x509Authenticator(options: X509Options): Promise<X509Authenticator> {
   const { other, thread = defaultThread() } = options;
-  const wasm = options.wasm === undefined ? undefined : new URL(options.wasm, location.href).href;
+  if (thread !== "worker" && thread !== "current") throw failure("INVALID_ARGUMENT", 'thread: want "worker" or "current"', "x509Authenticator");
+  let wasm: string | undefined;
+  try {
+    wasm = options.wasm === undefined ? undefined : new URL(options.wasm, location.href).href;
+  } catch (error) {
+    throw failure("INVALID_ARGUMENT", describe(error), "x509Authenticator");
+  }
   const trust = trustOf(options);
   let runner: Promise<Runner> | undefined;
   let closed = false;

@@ -46,6 +46,52 @@ describe("the API", { timeout: 600_000 }, () => {
   };
 
   onPage(
+    "one's own leaf: its extensions, and what it says it understands",
+    async (open) => {
+      const extension = (n) => [{ type: 0xff01, data: new Uint8Array([n]) }];
+      const leaf = async (group, index) => {
+        const { extensions, capabilities } = await group.member(index);
+        return [extensions.map((e) => e.data[0]), capabilities.extensions.includes(0xff01)];
+      };
+      const old = await kit.open("alice", open);
+      const alice = await old.createIdentity("alice");
+      const id = (await old.createGroup(alice)).id;
+      const out = { refused: await kit.codeOf(old.createGroup(alice, { leafExtensions: extension(1) })) };
+      await old.close();
+
+      const client = await kit.open("alice", { ...open, supported: { extensions: [0xff01] } });
+      const group = await client.group(id);
+      out.before = await leaf(group, 0);
+      await group.update({ renewCapabilities: true, leafExtensions: extension(2) });
+      await group.applyPendingCommit();
+      out.renewed = await leaf(group, 0);
+      const other = await client.createGroup(alice, { leafExtensions: extension(3) });
+      out.created = await leaf(other, 0);
+
+      const bob = await kit.open("bob", { ...open, supported: { extensions: [0xff01] } });
+      const join = await bob.joinExternal(await bob.createIdentity("bob"), await group.groupInfo(), { leafExtensions: extension(4) });
+      await join.group.applyPendingCommit();
+      await group.receive(join.commit);
+      out.joined = await leaf(group, 1);
+      const { message } = await join.group.propose({ update: true, leafExtensions: extension(5) });
+      await group.receive(message);
+      await group.commit();
+      await group.applyPendingCommit();
+      out.updated = await leaf(group, 1);
+      await Promise.all([client.close(), bob.close()]);
+      return out;
+    },
+    {
+      refused: "RejectedError EXTENSION_NOT_LISTED",
+      before: [[], false],
+      renewed: [[2], true],
+      created: [[3], true],
+      joined: [[4], true],
+      updated: [[5], true],
+    },
+  );
+
+  onPage(
     "key packages: many at once, last resort, listed, ended, deleted",
     async (open) => {
       const bob = await kit.open("bob", open);
@@ -916,7 +962,7 @@ describe("the API", { timeout: 600_000 }, () => {
           if (!(error instanceof MLSError)) out.raw.push(`${name}: ${error}`);
         }
       };
-      const left = { MLS: ["constructor", "close", "setLock", "on", "emit", "repeat"], Group: ["constructor", "delete", "on", "emit", "refresh", "happened", "closed"] };
+      const left = { MLS: ["constructor", "close", "on", "emit", "repeat"], Group: ["constructor", "delete", "on", "emit", "refresh", "happened", "closed"] };
       for (const [target, type] of [[alice, MLS], [group, Group]]) {
         for (const name of Object.getOwnPropertyNames(type.prototype)) {
           if (left[type.name].includes(name) || typeof Object.getOwnPropertyDescriptor(type.prototype, name).value !== "function") continue;
@@ -929,7 +975,7 @@ describe("the API", { timeout: 600_000 }, () => {
       }
       for (const value of junk) {
         if (typeof value === "function") continue; // that is one
-        for (const name of ["authenticate", "limits", "supported", "thread"]) {
+        for (const name of ["authenticate", "limits", "supported", "thread", "lock"]) {
           if (value === undefined || (name !== "authenticate" && value === null)) continue;
           await attempt(`open ${name} ${String(value)}`, async () => (await MLS.open({ database: "junk", authenticate: () => true, ...open, [name]: value })).close());
         }
