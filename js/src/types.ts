@@ -227,6 +227,11 @@ export interface OpenOptions {
    * {@link MLS.setLock}. Without a lock, who has the files of the browser's
    * profile can read the state, and a script in the page can use the key that
    * seals it, as this package does.
+   *
+   * What is missing or empty is new, and is locked with this; that somebody has
+   * removed all that was there, the application sees by its having no identities.
+   * A database that has no lock is refused (UNLOCK_FAILED), also one of a version
+   * that knew no locks: open it without, and call `setLock`.
    */
   lock?: Lock;
   /** Where the WebAssembly binary is, if not beside this module. */

@@ -644,49 +644,89 @@ for (const [browserName, start] of Object.entries(browsers)) {
       assert.deepEqual(out.usable, [true, true]);
     });
 
-    for (const lock of [undefined, { passphrase: "correct horse" }]) {
-      onPage(`a database of format 1 is sealed when it is opened (lock: ${Object.keys(lock ?? { none: 0 })})`, async (page) => {
-        const out = await page.evaluate(async (options) => {
-          // Suite 4, whose keys are in the records in all browsers, as all were in format 1.
-          const alice = await kit.mls("alice");
-          const group = await alice.createGroup(await alice.createIdentity("alice", { suite: 4 }));
-          await group.send("before");
-          const { epochAuthenticator } = await group.info();
-          await alice.close();
-          const store = await kit.store("alice");
-          const plain = [];
-          for (const [scope] of (await rows.dump("alice")).revisions) plain.push([scope, await store.load(scope)]);
-          store.close();
-          await new Promise((resolve, reject) => Object.assign(indexedDB.deleteDatabase("alice"), { onsuccess: resolve, onerror: reject }));
-          await new Promise((resolve, reject) => {
-            const request = indexedDB.open("alice", 1);
-            request.onupgradeneeded = () => {
-              const [records, revisions, meta] = ["records", "revisions", "meta"].map((name) => request.result.createObjectStore(name));
-              meta.put(1, "format");
-              for (const [scope, { revision, names, values }] of plain) {
-                revisions.put(revision, scope);
-                names.forEach((name, i) => records.put(values[i], [scope, name]));
-              }
-            };
-            request.onsuccess = () => resolve(request.result.close());
-            request.onerror = () => reject(request.error);
-          });
-          // Two at once: one of them does it.
-          const clients = await Promise.all([kit.mls("alice", options), kit.mls("alice", options)]);
-          const opened = await clients[1].group(group.id);
-          const same = String((await opened.info()).epochAuthenticator) === String(epochAuthenticator);
-          await opened.send("after");
-          const dump = await rows.dump("alice");
-          const sealed = [...dump.records, ...dump.revisions].every(([, row]) => row.sealed instanceof ArrayBuffer);
-          const format = rows.of(dump, "meta", "format");
-          const { kind } = rows.of(dump, "meta", "lock");
-          await Promise.all(clients.map((client) => client.close()));
-          const again = await (await kit.mls("alice", options)).groups();
-          return { same, sealed, format, kind, revisions: plain.map(([, { revision }]) => revision > 0), again: again.length };
-        }, lock ? { lock } : {});
-        assert.deepEqual(out, { same: true, sealed: true, format: 2, kind: lock ? "passphrase" : "none", revisions: [true, true], again: 1 });
+    onPage("a database of format 1 is sealed when it is opened, without a lock, and can be locked then", async (page) => {
+      const out = await page.evaluate(async () => {
+        const options = { lock: { passphrase: "correct horse" } };
+        // Suite 4, whose keys are in the records in all browsers, as all were in format 1.
+        const alice = await kit.mls("alice");
+        const group = await alice.createGroup(await alice.createIdentity("alice", { suite: 4 }));
+        await group.send("before");
+        const { epochAuthenticator } = await group.info();
+        await alice.close();
+        const plain = await kit.plain("alice");
+        await new Promise((resolve, reject) => Object.assign(indexedDB.deleteDatabase("alice"), { onsuccess: resolve, onerror: reject }));
+        await rows.make("alice", 1, plain);
+        const locked = await kit.outcome(() => kit.mls("alice", options));
+        const untouched = rows.of(await rows.dump("alice"), "meta", "format");
+        // Two at once: one of them does it.
+        const clients = await Promise.all([kit.mls("alice"), kit.mls("alice")]);
+        const opened = await clients[1].group(group.id);
+        const same = String((await opened.info()).epochAuthenticator) === String(epochAuthenticator);
+        await opened.send("after");
+        const dump = await rows.dump("alice");
+        const sealed = [...dump.records, ...dump.revisions].every(([, row]) => row.sealed instanceof ArrayBuffer);
+        const format = rows.of(dump, "meta", "format");
+        await clients[0].setLock(options.lock);
+        await Promise.all(clients.map((client) => client.close()));
+        const again = await (await kit.mls("alice", options)).groups();
+        return { locked, untouched, same, sealed, format, revisions: plain.revisions.map(([, revision]) => revision > 0), again: again.length };
       });
-    }
+      assert.deepEqual(out, {
+        locked: "StateError UNLOCK_FAILED",
+        untouched: 1,
+        same: true,
+        sealed: true,
+        format: 2,
+        revisions: [true, true],
+        again: 1,
+      });
+    });
+
+    onPage("rows of format 1 in the place of sealed ones are not sealed in their turn", async (page) => {
+      const out = await page.evaluate(async () => {
+        const lock = { kind: "passphrase", passphrase: "correct horse" };
+        const out = {};
+        for (const [name, [options, change]] of Object.entries({
+          locked: [{ secret: lock }, () => {}],
+          "lock left": [{ secret: lock }, (forged, { meta }) => rows.set(forged, "meta", "lock", rows.of({ meta }, "meta", "lock"))],
+          "lock null": [{}, (forged) => rows.set(forged, "meta", "lock", null)],
+          "root left": [{}, (forged, { meta }) => rows.set(forged, "meta", "root", rows.of({ meta }, "meta", "root"))],
+          "a record of another type": [{}, (forged) => rows.set(forged, "records", ["61", "one"], "one")],
+          "a sealed record": [{}, (forged, { records }) => rows.set(forged, "records", ["61", "one"], rows.of({ records }, "records", ["61", "one"]))],
+          "a revision of another type": [{}, (forged) => rows.set(forged, "revisions", "61", "1")],
+          "no revision": [{}, (forged) => rows.set(forged, "revisions", "61", 0)],
+          "reopened, rows of format 1": [{ existing: true }, () => {}],
+          "reopened, nothing": [{ existing: true }, (forged) => Object.assign(forged, { records: [], revisions: [], keys: [], meta: [["format", 2]] })],
+        })) {
+          const database = `forged ${name}`;
+          const { late } = await kit.history(database, lock);
+          const forged = {
+            meta: [["format", 1]],
+            records: [[["61", "one"], new Uint8Array(1)]],
+            revisions: [["61", 1]],
+            keys: [],
+          };
+          change(forged, late);
+          await rows.restore(database, forged);
+          const opened = kit.outcome(async () => (await kit.store(database, options.secret, options)).close());
+          out[name] = await Promise.race([opened, new Promise((resolve) => setTimeout(resolve, 5000, "nothing in five seconds"))]);
+        }
+        return out;
+      });
+      const tampered = "StorageError STATE_TAMPERED";
+      assert.deepEqual(out, {
+        locked: "StateError UNLOCK_FAILED",
+        "lock left": tampered,
+        "lock null": tampered,
+        "root left": tampered,
+        "a record of another type": tampered,
+        "a sealed record": tampered,
+        "a revision of another type": tampered,
+        "no revision": tampered,
+        "reopened, rows of format 1": tampered,
+        "reopened, nothing": "StorageError STORE_DELETED",
+      });
+    });
   });
 }
 
@@ -741,6 +781,19 @@ function kit() {
     async foreign(secret) {
       const database = `foreign ${Math.random()}`;
       return (await this.history(database, secret && { ...secret, passphrase: "another" })).late;
+    },
+
+    /** What a database without private keys holds, as rows of format 1. */
+    async plain(database) {
+      const store = await this.store(database);
+      const out = { records: [], revisions: [], meta: [["format", 1]] };
+      for (const [scope] of (await rows.dump(database)).revisions) {
+        const { revision, names, values } = await store.load(scope);
+        out.revisions.push([scope, revision]);
+        names.forEach((name, i) => out.records.push([[scope, name], values[i]]));
+      }
+      store.close();
+      return out;
     },
 
     /** All that a store holds, in a line. */

@@ -324,7 +324,13 @@ export class DatabaseStore implements HostStore {
       const records = transaction.objectStore(stores.records).count();
       const heads = transaction.objectStore(stores.heads).count();
       await completion(transaction);
+      const sealed = row.result !== undefined || root.result !== undefined;
       if (found.result === 1) {
+        // Such a database has no keys and never had a lock: else somebody else's
+        // rows, in the place of those behind a lock, would be sealed under it.
+        if (sealed) throw tampered(["lock"], "left in a database of format 1");
+        if (this.#options.secret) throw failure("UNLOCK_FAILED", "the database has no lock");
+        if (this.#options.existing) throw tampered(["lock"], "removed");
         await this.#migrate();
         continue;
       }
@@ -332,7 +338,8 @@ export class DatabaseStore implements HostStore {
         throw failure("STATE_VERSION", `database ${this.#database.name} has format ${String(found.result)}, this package reads ${format}`);
       }
       if (row.result) return row.result;
-      if (root.result || records.result > 0 || heads.result > 0) throw tampered(["lock"], "removed");
+      if (sealed || records.result > 0 || heads.result > 0) throw tampered(["lock"], "removed");
+      if (this.#options.existing) throw failure("STORE_DELETED", `database ${this.#database.name} was emptied`);
       await this.#found([], 2);
     }
   }
@@ -349,6 +356,10 @@ export class DatabaseStore implements HostStore {
     const scopes = transaction.objectStore(stores.heads).getAllKeys() as IDBRequest<string[]>;
     const revisions = transaction.objectStore(stores.heads).getAll() as IDBRequest<number[]>;
     await completion(transaction);
+    const formed =
+      records.result.every((value) => value instanceof Uint8Array) &&
+      revisions.result.every((revision) => Number.isSafeInteger(revision) && revision > 0);
+    if (!formed) throw tampered(["root"], "is missing, and so is what format 1 has");
     const old = scopes.result.map((scope, i) => {
       const own = recordKeys.result.flatMap(([of, name], j) => (of === scope ? [{ name, value: records.result[j]! }] : []));
       return { scope, revision: revisions.result[i]!, records: own };
