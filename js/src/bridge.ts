@@ -511,7 +511,7 @@ export interface HostStore {
   key(name: string): Promise<CryptoKey | undefined>;
   /** Tells of each key whether the database could keep it as it is, by trying. */
   keeps(keys: CryptoKey[]): Promise<boolean[]>;
-  /** Whether this store wraps the keys that it keeps: then they must be made extractable. */
+  /** Whether this store wraps the keys that it keeps: then they must be made extractable. Once it does, it always does. */
   readonly wrapsKeys: boolean;
 }
 

@@ -228,6 +228,42 @@ for (const [browserName, start] of Object.entries({ Chromium: launch, Firefox: l
       for (const { used, extractable } of [before, after]) assert.ok(used > 0 && extractable === 0, `${used} uses of keys, and ${extractable} of extractable ones`);
     });
 
+    onPage("where the browser gives null for a stored key, a lock that is taken off loses none", [nullClones], async (page) => {
+      const found = await page.evaluate(async () => {
+        const lock = { passphrase: "correct horse" };
+        const here = { thread: "current" };
+        const out = {};
+        let bob = await kit.open("bob", { ...here, lock });
+        const identity = await bob.createIdentity("bob");
+        await bob.setLock(null, lock);
+        const keyPackages = [await bob.createKeyPackage(identity)];
+        out.wrapped = (await keyKit.names("bob")).length;
+        await bob.close();
+        bob = await kit.open("bob", here);
+        keyPackages.push(await bob.createKeyPackage(identity)); // sealed, as it is in such a browser
+        out.then = (await keyKit.names("bob")).length;
+        const alice = await kit.open("alice", here);
+        const made = await alice.createIdentity("alice");
+        out.texts = [];
+        for (const keyPackage of keyPackages) {
+          const ours = await alice.createGroup(made);
+          const { welcome } = await ours.add(keyPackage);
+          await ours.applyPendingCommit();
+          const theirs = await bob.joinGroup(welcome);
+          out.texts.push((await theirs.receive(await ours.send("hello"))).text);
+        }
+        // A key that was lost is none, and in nobody's way.
+        const dump = await rows.dump("bob");
+        rows.set(dump, "keys", "lost", null);
+        await rows.restore("bob", dump);
+        await bob.setLock(lock);
+        out.locked = (await bob.identities()).length;
+        return out;
+      });
+      // Of an identity and a key package.
+      assert.deepEqual(found, { wrapped: 3, then: 3, texts: ["hello", "hello"], locked: 1 });
+    });
+
     for (const [what, script] of Object.entries({ "lacks Curve25519": withoutCurve25519, "cannot store private keys": withoutClones })) {
       onPage(`where the browser ${what}, keys are sealed and all works; or they are refused`, [script], async (page) => {
         const found = await page.evaluate(async (suites) => {
@@ -395,5 +431,14 @@ function withoutClones() {
   IDBObjectStore.prototype.put = function (value, ...rest) {
     if (value instanceof CryptoKey && value.type === "private") throw new DOMException("cannot be cloned", "DataCloneError");
     return put.call(this, value, ...rest);
+  };
+}
+
+/** A browser whose IndexedDB takes private keys of X25519 and gives null for them, as WebKitGTK does, in this thread. */
+function nullClones() {
+  const { put } = IDBObjectStore.prototype;
+  IDBObjectStore.prototype.put = function (value, ...rest) {
+    const lost = value instanceof CryptoKey && value.type === "private" && value.algorithm.name === "X25519";
+    return put.call(this, lost ? null : value, ...rest);
   };
 }

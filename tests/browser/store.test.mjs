@@ -172,7 +172,7 @@ for (const [browserName, start] of Object.entries(browsers)) {
         undisturbed: true,
         former: failed,
         changed: "non-extractable, wrapped",
-        takenOff: "non-extractable, non-extractable, wrapped",
+        takenOff: "non-extractable, wrapped, wrapped",
         stillGiven: failed,
         born: locked,
         empty: "StateError INVALID_ARGUMENT",

@@ -100,6 +100,7 @@ export class DatabaseStore implements HostStore {
   readonly #scopes = new Map<string, LoadedScope>();
   #database!: Database;
   #keys!: DataKeys;
+  /** Whether there was a lock at any time of this instance: what the browser cannot keep unwrapped was told apart at its beginning. */
   #locked = false;
   /** The newest root that was seen. */
   #root!: Root;
@@ -190,11 +191,11 @@ export class DatabaseStore implements HostStore {
     if (fresh) return fresh.usable;
     const keys = this.#keys;
     const transaction = await this.#database.begin("readonly", [stores.keys, stores.meta]);
-    const request = transaction.objectStore(stores.keys).get(name) as IDBRequest<CryptoKey | WrappedKey | undefined>;
+    const request = transaction.objectStore(stores.keys).get(name) as IDBRequest<CryptoKey | WrappedKey | null | undefined>;
     const root = transaction.objectStore(stores.meta).get("root") as IDBRequest<RootRow | undefined>;
     await completion(transaction);
     const form = request.result;
-    if (form === undefined) return undefined;
+    if (!form) return undefined; // WebKitGTK gives null for keys that it has lost
     if (form instanceof CryptoKey) {
       if (form.extractable) throw tampered(["private-key", name, {}, []]);
       return form;
@@ -307,7 +308,7 @@ export class DatabaseStore implements HostStore {
         const next = await lockKeys(keys, secret, argon2id);
         await this.#relock(row, next);
       }
-      this.#locked = secret !== undefined;
+      this.#locked ||= secret !== undefined;
     } finally {
       release();
     }
@@ -635,7 +636,7 @@ export class DatabaseStore implements HostStore {
     const headKeys = headStore.getAllKeys() as IDBRequest<string[]>;
     const heads = headStore.getAll() as IDBRequest<Sealed[]>;
     const names = keyStore.getAllKeys() as IDBRequest<string[]>;
-    const forms = keyStore.getAll() as IDBRequest<(CryptoKey | WrappedKey)[]>;
+    const forms = keyStore.getAll() as IDBRequest<(CryptoKey | WrappedKey | null)[]>;
     const rootRow = meta.get("root") as IDBRequest<RootRow | undefined>;
     const floor = this.#root;
     await completion(transaction);
@@ -651,8 +652,8 @@ export class DatabaseStore implements HostStore {
       }),
     );
     const wrapped = names.result.flatMap((name, i) => {
-      const form = forms.result[i]!;
-      return form instanceof CryptoKey ? [] : [[name, form] as const];
+      const form = forms.result[i];
+      return !form || form instanceof CryptoKey ? [] : [[name, form] as const];
     });
     return { root, scopes, wrapped };
   }
