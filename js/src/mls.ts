@@ -343,6 +343,7 @@ export class MLS extends Emitter {
     const { database } = this.#options;
     const present = current && (await secretFor(database, current));
     const secret = lock ? await newSecret(database, lock) : undefined;
+    if (this.#closing) throw failure("CLOSED", "", "setLock"); // while the user was asked
     const { connection, client } = this.#ready() ?? (await this.#open());
     await connection.setLock(client, secret, present);
     this.#secret = secret;

@@ -249,6 +249,22 @@ for (const [browserName, start] of Object.entries(browsers)) {
       }
     });
 
+    onPage("a lock that the user says yes to after the client was closed opens nothing again", async (page) => {
+      const out = await page.evaluate(async () => {
+        globalThis.PublicKeyCredential ??= class {};
+        let answer;
+        const create = () => new Promise((resolve) => (answer = resolve));
+        Object.defineProperty(navigator, "credentials", { value: { create } });
+        const alice = await kit.mls("alice");
+        const setting = kit.outcome(() => alice.setLock({ passkey: {} }));
+        await kit.until(() => answer);
+        await alice.close();
+        answer({ rawId: new ArrayBuffer(16), getClientExtensionResults: () => ({ prf: { results: { first: new ArrayBuffer(32) } } }) });
+        return [await setting, rows.of(await rows.dump("alice"), "meta", "lock").kind];
+      });
+      assert.deepEqual(out, ["StateError CLOSED", "none"]);
+    });
+
     onPage("a full disk stops an operation, and nothing is lost by it", async (page) => {
       const session = await page.createCDPSession();
       const origin = new URL(server.url).origin;
