@@ -23,7 +23,7 @@ func (k *Keys) EncapsulateOnHost(ctx context.Context, id suite.ID, publicKeys []
 func ForgetPaces() {
 	for _, p := range []*pace{&paces.verify, &paces.encapsulate} {
 		p.mu.Lock()
-		p.spent, p.count = [2]time.Duration{}, [2]int{}
+		p.best, p.count = [2]time.Duration{}, [2]int{}
 		p.mu.Unlock()
 	}
 }

@@ -201,10 +201,11 @@ var paces struct{ verify, encapsulate pace }
 //	encapsulate, alone         175 | 138      125 | 250
 //
 // Short lists do not decide, for clocks in browsers are coarse: 0.1 ms and 1 ms.
-// Until it is decided they are the host's.
+// Until it is decided they are the host's. The quickest part of each side
+// decides: other work of the machine makes parts slower, and never quicker.
 type pace struct {
 	mu    sync.Mutex
-	spent [2]time.Duration // of the host, of Go
+	best  [2]time.Duration // of the host, of Go: the quickest part
 	count [2]int
 }
 
@@ -220,8 +221,7 @@ func (p *pace) next(length, left int) (inGo bool, n int) {
 	defer p.mu.Unlock()
 	switch {
 	case p.count[0] >= trialSize && p.count[1] >= trialSize:
-		// per element: spent[1]/count[1] < spent[0]/count[0]
-		return p.spent[1]*time.Duration(p.count[0]) < p.spent[0]*time.Duration(p.count[1]), min(crossing, left)
+		return p.best[1] < p.best[0], min(crossing, left)
 	case length < trialList:
 		return false, left
 	}
@@ -237,8 +237,10 @@ func (p *pace) add(inGo bool, n int, d time.Duration) {
 		side = 1
 	}
 	if n == trialPart && p.count[side] < trialSize {
+		if p.count[side] == 0 || d < p.best[side] {
+			p.best[side] = d
+		}
 		p.count[side] += n
-		p.spent[side] += d
 	}
 }
 
