@@ -9,6 +9,7 @@ SHELL := bash
 LISTEN      ?= 127.0.0.1:8470
 DATA        ?= .cache/delivery
 BENCH       ?= .
+BROWSER_BENCH ?=
 FUZZ        ?= ^Fuzz
 FUZZTIME    ?= 30s
 # Bytes of the wasm binary after brotli -q 11: 1.0 MB.
@@ -129,6 +130,11 @@ bench-start: build-js browsers tests/browser/node_modules/.package-lock.json
 .PHONY: bench-store
 bench-store: build-js browsers tests/browser/node_modules/.package-lock.json
 	cd tests/browser && node bench/store.mjs
+
+## bench-browser: every operation in Chromium, against other implementations; BROWSER_BENCH holds options of tests/bench/run.mjs
+.PHONY: bench-browser
+bench-browser: build-js browsers tests/browser/node_modules/.package-lock.json tests/bench/node_modules/.package-lock.json
+	cd tests/bench && node run.mjs $(BROWSER_BENCH)
 
 ## fuzz: every fuzz target whose name matches FUZZ, each for FUZZTIME
 # The seeds, with what fuzzing has found before, run in `make test`. A new

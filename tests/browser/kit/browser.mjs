@@ -19,7 +19,7 @@ function program(given, usual) {
 }
 
 /** Starts a browser; `more` are options of puppeteer. */
-export async function launch(more = {}) {
+export async function launch({ args = [], ...more } = {}) {
   return puppeteer.launch({
     executablePath: program(process.env.CHROMIUM, ["chromium", "chromium-browser", "google-chrome"]),
     headless: true,
@@ -30,6 +30,7 @@ export async function launch(more = {}) {
       "--disable-component-update",
       "--disable-sync",
       "--disable-dev-shm-usage",
+      ...args,
     ],
     defaultViewport: { width: 1280, height: 800 },
     ...more,
