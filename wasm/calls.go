@@ -16,16 +16,17 @@ var calls struct {
 	cancel map[int]context.CancelFunc
 }
 
-// context returns the context of a job and what is to be called at its end. That
-// of a numbered call ends when cancel is called for the number, and its progress
+// context returns the context of a job and what is to be called at its end: then
+// the private keys that it made and has not stored are forgotten. The context of
+// a numbered call ends when cancel is called for the number, and its progress
 // is told to the host.
 func (j *job) context(number int) (ctx context.Context, forget func()) {
-	ctx = context.Background()
+	ctx, end := context.Background(), func() {}
 	if j.client != nil {
-		ctx = j.client.ctx
+		ctx, end = j.client.keys.Operation(j.client.ctx)
 	}
 	if number == 0 {
-		return ctx, func() {}
+		return ctx, end
 	}
 	ctx, cancel := context.WithCancel(mls.WithProgress(ctx, func(done, total int) {
 		host.Call("progress", number, done, total)
@@ -38,6 +39,7 @@ func (j *job) context(number int) (ctx context.Context, forget func()) {
 	calls.cancel[number] = cancel
 	return ctx, func() {
 		cancel()
+		end()
 		calls.mu.Lock()
 		defer calls.mu.Unlock()
 		delete(calls.cancel, number)

@@ -18,6 +18,7 @@ type client struct {
 	*mls.Client
 	ctx           context.Context // ends when the client is closed
 	cancel        context.CancelFunc
+	keys          *hostkeys.Keys
 	turns         turns
 	running       sync.WaitGroup
 	authenticator js.Value // the application's, a HostAuthenticator
@@ -41,8 +42,9 @@ type openOptions struct {
 // openClient opens a client over a host's store and keys. Codes: those of mls.Open.
 func openClient(store, keys, authenticator js.Value, options openOptions) (int, error) {
 	ctx, cancel := context.WithCancel(context.Background())
+	hostKeys := hostkeys.New(keys, await)
 	opened, err := mls.Open(ctx, mls.Config{
-		Keys: hostkeys.New(keys, await), Store: hostStore{store},
+		Keys: hostKeys, Store: hostStore{store},
 		Authenticator: newHostAuthenticator(authenticator, options.identifies),
 		Limits:        options.limits, Supported: options.supported,
 	})
@@ -56,7 +58,7 @@ func openClient(store, keys, authenticator js.Value, options openOptions) (int, 
 		clients.open = make(map[int]*client)
 	}
 	clients.next++
-	clients.open[clients.next] = &client{Client: opened, ctx: ctx, cancel: cancel, authenticator: authenticator}
+	clients.open[clients.next] = &client{Client: opened, ctx: ctx, cancel: cancel, keys: hostKeys, authenticator: authenticator}
 	return clients.next, nil
 }
 

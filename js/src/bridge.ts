@@ -505,8 +505,10 @@ export interface HostStore {
   revision(scope: string): Promise<number>;
   /** Waits until nobody else, in this tab or another, has the lock of a scope. Resolves with what releases it. */
   lock(scope: string): Promise<() => void>;
-  /** Takes a fresh private key under a name that no other key ever has. It is in memory until a commit keeps it. */
+  /** Takes a fresh private key under a name that no other key ever has. It is in memory until a commit keeps it, or it is forgotten. */
   adopt(name: string, key: CryptoKey): void;
+  /** Drops those of the adopted keys that no commit has kept. */
+  forget(names: string[]): void;
   /** Returns a private key that was adopted or is stored; never one that can be exported. */
   key(name: string): Promise<CryptoKey | undefined>;
   /** Tells of each key whether the database could keep it as it is, by trying. */
@@ -553,6 +555,8 @@ export interface HostKeys {
   readonly requireNonExtractable: boolean;
   /** Makes a key pair, leaves the private key with the store under a name, and tells how that keeps it. */
   generate(kind: KeyKind, algorithm: string, name: string): Promise<{ publicKey: Bytes; storage: "non-extractable" | "wrapped" }>;
+  /** Tells the store that what these keys were made for is over: those that it has not kept by now, it need not. */
+  forget(names: string[]): void;
   /** Returns a private key that the store has, once it has proven to be that of a public key. Codes: KEY_NOT_FOUND, STATE_TAMPERED. */
   key(name: string, kind: KeyKind, algorithm: string, publicKey: Bytes): Promise<CryptoKey>;
   /** Makes a key pair of a NIST curve that the store does not have: the scalar, then the uncompressed point. */

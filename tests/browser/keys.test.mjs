@@ -228,6 +228,68 @@ for (const [browserName, start] of Object.entries({ Chromium: launch, Firefox: l
       for (const { used, extractable } of [before, after]) assert.ok(used > 0 && extractable === 0, `${used} uses of keys, and ${extractable} of extractable ones`);
     });
 
+    for (const lock of [undefined, { passphrase: "correct horse" }]) {
+      onPage(`keys of what fails, or is cancelled, are not kept in memory (lock: ${Object.keys(lock ?? { none: 0 })})`, [watchFresh], async (page) => {
+        const found = await page.evaluate(async (lock) => {
+          const options = { thread: "current", lock };
+          const [alice, bob] = [await kit.open("alice", options), await kit.open("bob", options)];
+          const identity = await alice.createIdentity("alice");
+          const theirs = await bob.createIdentity("bob");
+          const group = await alice.createGroup(identity);
+          const out = {};
+          const tried = async (name, promise) => {
+            const before = fresh.adopted;
+            const code = await kit.codeOf(promise());
+            out[name] = [code, fresh.adopted > before, fresh.held()];
+          };
+          await tried("fails", () => alice.createIdentity(() => Promise.reject(new Error("no"))));
+          const { put } = IDBObjectStore.prototype;
+          IDBObjectStore.prototype.put = function (...params) {
+            queueMicrotask(() => this.transaction.abort());
+            IDBObjectStore.prototype.put = put;
+            return put.apply(this, params);
+          };
+          await tried("is not stored", () => group.update());
+          const amid = async (count) => {
+            const { adopted } = fresh;
+            const controller = new AbortController();
+            const made = alice.createKeyPackages(identity, 300, { signal: controller.signal });
+            while (fresh.adopted < adopted + count) await new Promise((resolve) => setTimeout(resolve));
+            controller.abort();
+            return made;
+          };
+          await tried("is cancelled", () => amid(10));
+          await tried("is cancelled while a key is made", async () => {
+            const release = fresh.hold();
+            const controller = new AbortController();
+            const made = alice.createKeyPackages(identity, 3, { signal: controller.signal });
+            made.catch(() => {});
+            while (fresh.waiting === 0) await new Promise((resolve) => setTimeout(resolve));
+            controller.abort();
+            setTimeout(release, 100);
+            await made.finally(() => new Promise((resolve) => setTimeout(resolve, 200)));
+          });
+          // Nothing is forgotten of what goes on beside them.
+          await tried("succeeds", async () => {
+            const [keyPackages] = await Promise.all([alice.createKeyPackages(identity, 20), kit.codeOf(amid(5)), group.update()]);
+            await group.applyPendingCommit();
+            const ours = await bob.createGroup(theirs);
+            const { welcome } = await ours.add(keyPackages[0]);
+            await ours.applyPendingCommit();
+            await alice.joinGroup(welcome);
+          });
+          return out;
+        }, lock);
+        assert.deepEqual(found, {
+          fails: ["StateError AUTHENTICATOR_FAILED", true, 0],
+          "is not stored": ["StorageError STORE_FAILED", true, 0],
+          "is cancelled": ["StorageError CANCELLED", true, 0],
+          "is cancelled while a key is made": ["StorageError CANCELLED", true, 0],
+          succeeds: ["nothing was refused", true, 0],
+        });
+      });
+    }
+
     onPage("where the browser gives null for a stored key, a lock that is taken off loses none", [nullClones], async (page) => {
       const found = await page.evaluate(async () => {
         const lock = { passphrase: "correct horse" };
@@ -414,6 +476,40 @@ function watchUse() {
       return original.call(this, algorithm, key, ...rest);
     };
   }
+}
+
+/** Tells how many private keys the store holds that no commit has kept, in this thread, and can hold up the making of others. */
+function watchFresh() {
+  const maps = new Set();
+  let held;
+  const fresh = (globalThis.fresh = {
+    adopted: 0,
+    waiting: 0,
+    held: () => [...maps].reduce((sum, { size }) => sum + size, 0),
+    hold() {
+      let release;
+      held = new Promise((resolve) => (release = resolve));
+      return () => {
+        held = undefined;
+        release();
+      };
+    },
+  });
+  const { set } = Map.prototype;
+  Map.prototype.set = function (key, value) {
+    if (value?.usable instanceof Promise) {
+      maps.add(this);
+      fresh.adopted++;
+    }
+    return set.call(this, key, value);
+  };
+  const { generateKey } = SubtleCrypto.prototype;
+  SubtleCrypto.prototype.generateKey = async function (...params) {
+    fresh.waiting++;
+    await held;
+    fresh.waiting--;
+    return generateKey.apply(this, params);
+  };
 }
 
 /** A browser without Ed25519 and X25519, in this thread. */

@@ -156,6 +156,41 @@ func TestRequired(t *testing.T) {
 	wantCode(t, err, mlserr.UnknownSuite)
 }
 
+// TestOperation: the end of an operation has the host forget the keys that were
+// made under its context, whether it was cancelled or not, and no others.
+func TestOperation(t *testing.T) {
+	k, object := open(t, nil)
+	const id = suite.P256AES128SHA256P256
+	parent, cancel := context.WithCancel(t.Context())
+	one, endOne := k.Operation(parent)
+	other, endOther := k.Operation(t.Context())
+	var keys []suite.SignatureKey
+	for _, ctx := range []context.Context{one, one, other, t.Context()} {
+		key, err := k.GenerateSignatureKey(ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, key)
+	}
+	held := func(want ...bool) {
+		t.Helper()
+		for i, key := range keys {
+			stored, err := hostkeystest.Await(t.Context(), object.Get("store"), "key", key.Name())
+			if err != nil || !stored.IsUndefined() != want[i] {
+				t.Errorf("key %d: %v %v, want it held: %t", i, stored, err, want[i])
+			}
+		}
+	}
+	held(true, true, true, true)
+	cancel()
+	_, err := k.GenerateHPKEKey(one, id)
+	wantCode(t, err, mlserr.Cancelled)
+	endOne()
+	held(false, false, true, true)
+	endOther()
+	held(false, false, false, true)
+}
+
 // TestForeignReference: a reference opens as the key that it was made of and as
 // no other; a key that the store has not got is KEY_NOT_FOUND when it is used.
 func TestForeignReference(t *testing.T) {

@@ -40,10 +40,18 @@ type storage byte
 // storages are the values of suite.KeyStorage for keys that the host keeps.
 var storages = [...]suite.KeyStorage{1: suite.KeyNonExtractable, 2: suite.KeyWrapped}
 
-// generate has the host make a key pair whose private key stays there.
+// generate has the host make a key pair whose private key stays there. It does
+// not stop when ctx ends: the host would have the key of what nobody waits for.
+// Code: CANCELLED.
 func (a *algorithm) generate(ctx context.Context) (*key, error) {
+	if err := ended(ctx); err != nil {
+		return nil, err
+	}
 	name := hexadecimal(suite.Random(nameSize / 2))
-	v, err := a.keys.await(ctx, a.keys.object, "generate", a.kind.String(), a.name, name)
+	if op, ok := ctx.Value(operationKey{}).(*operation); ok {
+		op.note(name)
+	}
+	v, err := a.keys.await(context.WithoutCancel(ctx), a.keys.object, "generate", a.kind.String(), a.name, name)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +61,35 @@ func (a *algorithm) generate(ctx context.Context) (*key, error) {
 		return nil, mlserr.New(mlserr.Internal, "generate: a key of a wrong form")
 	}
 	return &key{of: a, public: public, name: name, stored: storage(stored)}, nil
+}
+
+// operation is what notes the names of the keys that are made under its context.
+type operation struct {
+	mu    sync.Mutex
+	names []any
+}
+
+type operationKey struct{}
+
+func (o *operation) note(name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.names = append(o.names, name)
+}
+
+// Operation returns a context for one operation of a client, and what must be
+// called when that is over. All that it wants to keep it has stored by then: the
+// host forgets the private keys that were generated under the context and kept by
+// no batch, as those of an operation that failed.
+func (k *Keys) Operation(ctx context.Context) (of context.Context, end func()) {
+	o := new(operation)
+	return context.WithValue(ctx, operationKey{}, o), func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if len(o.names) > 0 {
+			k.object.Call("forget", o.names)
+		}
+	}
 }
 
 // generateBytes has the host make a key pair of a NIST curve and give it away.

@@ -70,6 +70,7 @@ export async function openKeys(store: HostStore, requireNonExtractable: boolean)
       store.adopt(name, pair.privateKey);
       return { publicKey: await exportPublic(pair), storage: wrapped ? "wrapped" : "non-extractable" };
     },
+    forget: (names) => store.forget(names),
     async key(name, kind, algorithm, publicKey) {
       const key = await store.key(name);
       if (!key) throw failure("KEY_NOT_FOUND", "");

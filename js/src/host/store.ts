@@ -186,6 +186,10 @@ export class DatabaseStore implements HostStore {
     this.#fresh.set(name, { keys, stored, usable });
   }
 
+  forget(names: string[]): void {
+    for (const name of names) this.#fresh.delete(name);
+  }
+
   async key(name: string): Promise<CryptoKey | undefined> {
     const fresh = this.#fresh.get(name);
     if (fresh) return fresh.usable;

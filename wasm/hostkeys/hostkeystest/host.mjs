@@ -9,6 +9,7 @@ function memoryStore(wrapsKeys) {
     wrapsKeys,
     keeps: async (list) => list.map((key) => structuredClone(key) instanceof CryptoKey),
     adopt: (name, key) => keys.set(name, structuredClone(key)),
+    forget: (names) => names.forEach((name) => keys.delete(name)), // no commit keeps keys here
     key: async (name) => keys.get(name),
   };
 }
