@@ -263,7 +263,7 @@ func (s *state) createCommit(ctx context.Context, c *Client, list *proposalList,
 	if opts.PublicMessage {
 		format = message.WireFormatPublicMessage
 	}
-	content, err := framing.Sign(ctx, s.suite, format, message.FramedContent{
+	content, signed, err := framing.Sign(ctx, s.suite, format, message.FramedContent{
 		GroupID:           s.groupID,
 		Epoch:             e.context.Epoch,
 		Sender:            committer,
@@ -293,6 +293,7 @@ func (s *state) createCommit(ctx context.Context, c *Client, list *proposalList,
 	if result.Commit, err = s.protectHandshake(content, out); err != nil {
 		return nil, err
 	}
+	out.sent = [][]byte{digestOf(s.suite, signed)} // the message itself is known by what is pending
 	if len(list.adds) > 0 {
 		if result.Welcome, err = next.epoch.createWelcome(ctx, c, t, list, app, path, opts); err != nil {
 			return nil, err
@@ -577,9 +578,6 @@ func (g *Group) ClearPendingCommit(ctx context.Context) (err error) {
 		}
 		next := *s
 		next.pending = nil
-		if !s.pending.next.external {
-			next.cleared = s.withCleared(s.pending)
-		}
 		if s.status == StatusJoining {
 			next.status = StatusRemoved
 		}

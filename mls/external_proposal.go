@@ -101,7 +101,7 @@ func (c *Client) ProposeToJoin(ctx context.Context, groupInfo, keyPackage, authe
 
 // publicProposal signs and frames a proposal of a party that is no member.
 func publicProposal(ctx context.Context, identity *Identity, group *message.GroupContext, sender message.Sender, p *message.Proposal, authenticatedData []byte) ([]byte, error) {
-	content, err := framing.Sign(ctx, identity.suite, message.WireFormatPublicMessage, message.FramedContent{
+	content, _, err := framing.Sign(ctx, identity.suite, message.WireFormatPublicMessage, message.FramedContent{
 		GroupID:           group.GroupID,
 		Epoch:             group.Epoch,
 		Sender:            sender,

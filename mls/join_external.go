@@ -73,10 +73,7 @@ func (c *Client) JoinExternal(ctx context.Context, identityID, groupInfo []byte,
 		next.pending = pending
 		out := &outcome{next: &next}
 		if p := l.state.pending; p != nil {
-			if !p.next.external {
-				next.cleared = l.state.withCleared(p)
-			}
-			out.wipe = l.state.pending.wipers()
+			out.wipe = p.wipers()
 		}
 		return out, nil
 	})
@@ -159,7 +156,7 @@ func (c *Client) createExternalCommit(ctx context.Context, identity *Identity, i
 	if commit.Path, err = path.Encrypt(ctx, c.keys, newTree, wire.Marshal(provisional), nil); err != nil {
 		return nil, err
 	}
-	content, err := framing.Sign(ctx, s, message.WireFormatPublicMessage, message.FramedContent{
+	content, _, err := framing.Sign(ctx, s, message.WireFormatPublicMessage, message.FramedContent{
 		GroupID:           group.GroupID,
 		Epoch:             group.Epoch,
 		Sender:            committer,

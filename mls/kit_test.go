@@ -335,7 +335,7 @@ func (f *forger) build(c forgedCommit) *built {
 	if c.format != 0 {
 		signed.WireFormat = c.format
 	}
-	if err := signed.Sign(ctx, s, signer, &signCtx); err != nil {
+	if _, err := signed.Sign(ctx, s, signer, &signCtx); err != nil {
 		f.t.Fatal(err)
 	}
 	content.Auth = signed.Auth
@@ -660,7 +660,7 @@ func (f *forger) frame(c forgedContent) (b, ref []byte) {
 	if c.format != 0 {
 		signed.WireFormat = c.format
 	}
-	if err := signed.Sign(ctx, s, signer, &signCtx); err != nil {
+	if _, err := signed.Sign(ctx, s, signer, &signCtx); err != nil {
 		f.t.Fatal(err)
 	}
 	content.Auth = signed.Auth

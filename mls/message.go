@@ -114,7 +114,7 @@ func (g *Group) Propose(ctx context.Context, opts ProposeOptions) (result *Propo
 		} else if err := s.mayUseKeys(); err != nil {
 			return nil, err
 		}
-		content, err := framing.Sign(ctx, s.suite, format, message.FramedContent{
+		content, signed, err := framing.Sign(ctx, s.suite, format, message.FramedContent{
 			GroupID:           s.groupID,
 			Epoch:             s.epoch.context.Epoch,
 			Sender:            cached.sender,
@@ -133,7 +133,7 @@ func (g *Group) Propose(ctx context.Context, opts ProposeOptions) (result *Propo
 		}
 		cached.message = bytes.Clone(b)
 		out.next = s.withOwnProposal(cached)
-		out.sent = [][]byte{digestOf(s.suite, b)}
+		out.sent = [][]byte{digestOf(s.suite, b), digestOf(s.suite, signed)}
 		result = &ProposalResult{Message: b, Reference: bytes.Clone(cached.ref)}
 		return out, nil
 	})
@@ -363,15 +363,16 @@ func (l *live) receive(ctx context.Context, c *Client, r *incoming) (*Event, *ou
 	case r.epoch > now:
 		return nil, nil, mlserr.New(mlserr.EpochAhead, "F2")
 	case r.epoch < now && r.contentType == message.ContentTypeApplication:
-		return s.receiveLate(ctx, c, r)
+		return l.receiveLate(ctx, c, r)
 	case r.epoch < now:
 		return nil, nil, mlserr.New(mlserr.EpochBehind, "F2")
 	}
-	return s.receiveNow(ctx, c, r)
+	return l.receiveNow(ctx, c, r)
 }
 
 // receiveNow handles a message of the current epoch.
-func (s *state) receiveNow(ctx context.Context, c *Client, r *incoming) (*Event, *outcome, error) {
+func (l *live) receiveNow(ctx context.Context, c *Client, r *incoming) (*Event, *outcome, error) {
+	s := l.state
 	e := s.epoch
 	out := new(outcome)
 	u, err := e.unprotect(r, out)
@@ -391,8 +392,12 @@ func (s *state) receiveNow(ctx context.Context, c *Client, r *incoming) (*Event,
 	if content.Sender.Type == message.SenderMember {
 		ev.Sender = e.member(content.Sender.Leaf)
 		if ev.Sender.Own {
-			if reason := s.notSent(v.Content(), r); reason != nil {
-				out, err := s.rolledBack(reason)
+			if s.isPending(v.Content()) {
+				ev, applied := s.applyPending(c)
+				applied.drafts = out.drafts
+				return ev, applied, nil
+			}
+			if out, err := l.judgeOwn(v, e.contextBytes); out != nil || err != nil {
 				return nil, out, err
 			}
 		}
@@ -509,7 +514,8 @@ func (e *epoch) senderKey(u *framing.Unverified) ([]byte, error) {
 
 // receiveLate opens an application message of a retained past epoch (F2), by the
 // members of that epoch (S10).
-func (s *state) receiveLate(ctx context.Context, c *Client, r *incoming) (*Event, *outcome, error) {
+func (l *live) receiveLate(ctx context.Context, c *Client, r *incoming) (*Event, *outcome, error) {
+	s := l.state
 	k := -1
 	for i, p := range s.past {
 		if p.context.Epoch == r.epoch {
@@ -536,8 +542,7 @@ func (s *state) receiveLate(ctx context.Context, c *Client, r *incoming) (*Event
 		return nil, nil, err
 	}
 	if sender.Leaf == p.self {
-		if reason := s.notSent(v.Content(), r); reason != nil {
-			out, err := s.rolledBack(reason)
+		if out, err := l.judgeOwn(v, wire.Marshal(p.context)); out != nil || err != nil {
 			return nil, out, err
 		}
 	}

@@ -31,15 +31,16 @@ func (g *Group) sendAll(ctx context.Context, contents [][]byte, opts SendOptions
 			return nil, err
 		}
 		draft := s.epoch.ratchets.Draft()
-		out := &outcome{sent: make([][]byte, len(contents))}
+		out := &outcome{sent: make([][]byte, 0, 2*len(contents))}
 		sealed = make([][]byte, len(contents))
 		for i, data := range contents {
-			var err error
-			if sealed[i], err = s.epoch.sealApplication(ctx, draft, data, opts.AuthenticatedData, padding(len(data), block)); err != nil {
+			b, signed, err := s.epoch.sealApplication(ctx, draft, data, opts.AuthenticatedData, padding(len(data), block))
+			if err != nil {
 				draft.Wipe()
 				return nil, err
 			}
-			out.sent[i] = digestOf(s.suite, sealed[i])
+			sealed[i] = b
+			out.sent = append(out.sent, digestOf(s.suite, b), digestOf(s.suite, signed))
 		}
 		out.drafts = []ratchetDraft{{epoch: s.epoch.context.Epoch, draft: draft}}
 		return out, nil
@@ -51,9 +52,9 @@ func (g *Group) sendAll(ctx context.Context, contents [][]byte, opts SendOptions
 }
 
 // sealApplication returns application data as an MLSMessage, under the next
-// generation that the draft has.
-func (e *epoch) sealApplication(ctx context.Context, draft *schedule.Draft, data, authenticatedData []byte, padding int) ([]byte, error) {
-	content, err := framing.Sign(ctx, e.suite, message.WireFormatPrivateMessage, message.FramedContent{
+// generation that the draft has, and what was signed.
+func (e *epoch) sealApplication(ctx context.Context, draft *schedule.Draft, data, authenticatedData []byte, padding int) (b, signed []byte, err error) {
+	content, signed, err := framing.Sign(ctx, e.suite, message.WireFormatPrivateMessage, message.FramedContent{
 		GroupID:           e.context.GroupID,
 		Epoch:             e.context.Epoch,
 		Sender:            message.Sender{Type: message.SenderMember, Leaf: e.self()},
@@ -62,15 +63,15 @@ func (e *epoch) sealApplication(ctx context.Context, draft *schedule.Draft, data
 		ApplicationData:   data,
 	}, e.identity.key, e.context)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	private, err := framing.ProtectPrivate(e.suite, content, draft, e.secrets.SenderDataSecret, padding)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	w := wire.NewWriter(private.Size())
 	(&message.MLSMessage{WireFormat: message.WireFormatPrivateMessage, Private: private}).Marshal(w)
-	return w.Bytes(), nil
+	return w.Bytes(), signed, nil
 }
 
 // Received is what became of one message of Group.ReceiveAll: an event, or an

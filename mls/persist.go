@@ -24,8 +24,8 @@ import (
 // they change, for what a version added stands at the end of a record.
 //
 //	1  the first
-//	2  state: the shared leaf key, what is known of a restored backup, cleared
-//	   commits; key packages: what they are kept for
+//	2  state: the shared leaf key, what is known of a restored backup, a list that
+//	   is empty now; key packages: what they are kept for
 const formatVersion = 2
 
 // Record names. Of a client's scope:
@@ -271,6 +271,10 @@ func (g *Group) change(l *live, out *outcome) Change {
 	for _, id := range out.acknowledged {
 		c.Delete = append(c.Delete, recordInbox+strconv.FormatUint(id, 10))
 	}
+	if out.next != nil && out.next.epoch != nil && out.next.epoch != old.epoch {
+		e := out.next.epoch // nothing was signed in it yet
+		out.sent = append([][]byte{sentSince(e.suite, e.contextBytes)}, out.sent...)
+	}
 	if out.sent != nil {
 		var changed, dropped []*sentBlock
 		out.sentBlocks, changed, dropped = l.sent.after(out.sent)
@@ -278,7 +282,9 @@ func (g *Group) change(l *live, out *outcome) Change {
 			c.Put[recordSent+strconv.FormatUint(b.number, 10)] = b.digests
 		}
 		for _, b := range dropped {
-			c.Delete = append(c.Delete, recordSent+strconv.FormatUint(b.number, 10))
+			name := recordSent + strconv.FormatUint(b.number, 10)
+			delete(c.Put, name) // by keepLedger
+			c.Delete = append(c.Delete, name)
 		}
 	}
 	if out.next != nil {
@@ -433,11 +439,8 @@ func (s *state) marshal() []byte {
 	w.Opaque([]byte(s.sharedLeaf))
 	w.Optional(s.restored)
 	w.Uint64(s.freshSince)
-	w.Vector(func(w *wire.Writer) {
-		for _, digest := range s.cleared {
-			w.Opaque(digest)
-		}
-	})
+	// Digests of cleared commits, once; the log of what was sent has them now.
+	w.Vector(func(*wire.Writer) {})
 	return w.Bytes()
 }
 
@@ -742,7 +745,7 @@ func (s *state) unmarshal(b []byte) (past []uint64, err error) {
 		s.sharedLeaf = string(r.Opaque())
 		s.restored = r.Optional()
 		s.freshSince = r.Uint64()
-		r.Vector(func(r *wire.Reader) { s.cleared = append(s.cleared, r.Opaque()) })
+		r.Vector(func(r *wire.Reader) { r.Opaque() })
 	})
 	if err != nil {
 		return nil, err

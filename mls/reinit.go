@@ -106,7 +106,7 @@ func (g *Group) found(ctx context.Context, old *state, f founding, opts Successo
 	pending, err := s.createCommit(ctx, c, list, identity, &CommitOptions{
 		NoRatchetTree: opts.NoRatchetTree,
 		WithGroupInfo: opts.WithGroupInfo,
-		PublicMessage: true, // read by nobody: it costs no generation
+		PublicMessage: true, // read by nobody: it costs no generation, and stands in no log
 	}, new(outcome))
 	if err != nil {
 		return nil, nil, err

@@ -39,8 +39,6 @@ type state struct {
 	// freshSince is the first epoch in which only this life of the state can have
 	// sent: that which its last commit with a path began, or its joining.
 	freshSince uint64
-	// cleared has the digests of commits of this epoch that were cleared.
-	cleared [][]byte
 }
 
 // epoch is the state of the group in one epoch (RFC 9420, Section 8).

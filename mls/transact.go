@@ -29,8 +29,8 @@ type outcome struct {
 	deliver []*Event
 	// acknowledged inbox entries.
 	acknowledged []uint64
-	// sent are the digests of messages that leave; sentBlocks is the log with
-	// them, once change has made it.
+	// sent are digests for the log of what was sent: see sentLog. sentBlocks is
+	// the log with them, once change has made it.
 	sent       [][]byte
 	sentBlocks []*sentBlock
 	// client is what else happens to the client's scope, in the same batch.
@@ -271,9 +271,11 @@ func (s *state) keyNames() map[string]bool {
 	return names
 }
 
-// sentLog remembers the digests of messages that this client sent, so that it
-// knows them when they come back. It is kept in blocks, so that sending a
-// message rewrites one small record.
+// sentLog remembers what this client sent, so that it knows it when it comes
+// back: of each message the digest of its bytes, and that of what was signed, by
+// which it is known in whatever other frame a member puts it; of a commit the
+// latter. At the begin of each epoch is its mark, sentSince. The log is kept in
+// blocks, so that sending a message rewrites one small record.
 type sentLog struct {
 	blocks []*sentBlock // oldest first
 }
@@ -284,7 +286,7 @@ type sentBlock struct {
 }
 
 const (
-	sentBlockSize = 32 // digests a block
+	sentBlockSize = 64 // digests a block: those of 32 messages
 	sentBlocks    = 64 // blocks kept
 )
 

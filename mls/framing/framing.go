@@ -66,37 +66,40 @@ func (u *Unverified) Verify(ctx context.Context, k suite.Keys, s *suite.Suite, p
 	if err := s.Verify(ctx, k, list); err != nil {
 		return nil, err
 	}
-	return &Verified{u.content}, nil
+	return &Verified{u.content, list[0].Message}, nil
 }
 
 // Verified is content whose signature is right. What it says is not judged yet.
 type Verified struct {
 	content *message.AuthenticatedContent
+	signed  []byte
 }
-
-// VerifiedOwn returns content that this client has signed itself just now.
-func VerifiedOwn(c *message.AuthenticatedContent) *Verified { return &Verified{c} }
 
 // Content returns the content. Do not change it.
 func (v *Verified) Content() *message.AuthenticatedContent { return v.content }
 
+// Signed returns what the signature is over, as Sign did to the sender. Nobody
+// but the sender can make another, where the message around it, and some
+// signatures, can be made into others by any member. Do not change it.
+func (v *Verified) Signed() []byte { return v.signed }
+
 // Sign returns content with its signature, to be protected in the given wire
-// format (RFC 9420, Section 6.1). group is the context of the epoch in which it is
-// sent. The confirmation tag of a Commit, which rests on the signature, is the
+// format (RFC 9420, Section 6.1), and what the signature is over. group is the
+// context of the epoch in which it is sent. The confirmation tag of a Commit, which rests on the signature, is the
 // caller's to set. content must not change after that. Codes: those of
 // checkSender and of key, TOO_LARGE.
-func Sign(ctx context.Context, s *suite.Suite, format message.WireFormat, content message.FramedContent, key suite.SignatureKey, group *message.GroupContext) (*message.AuthenticatedContent, error) {
+func Sign(ctx context.Context, s *suite.Suite, format message.WireFormat, content message.FramedContent, key suite.SignatureKey, group *message.GroupContext) (c *message.AuthenticatedContent, signed []byte, err error) {
 	if err := checkSender(format, &content); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(content.ApplicationData)+len(content.AuthenticatedData) > maxContent {
-		return nil, mlserr.New(mlserr.TooLarge, "application data and authenticated data")
+		return nil, nil, mlserr.New(mlserr.TooLarge, "application data and authenticated data")
 	}
-	c := &message.AuthenticatedContent{WireFormat: format, Content: content}
-	if err := c.Sign(ctx, s, key, group); err != nil {
-		return nil, err
+	c = &message.AuthenticatedContent{WireFormat: format, Content: content}
+	if signed, err = c.Sign(ctx, s, key, group); err != nil {
+		return nil, nil, err
 	}
-	return c, nil
+	return c, signed, nil
 }
 
 // checkSender checks that this kind of sender may send this content in this

@@ -106,7 +106,7 @@ func TestFramedContentForms(t *testing.T) {
 			t.Fatalf("seed %d, value %d: verification %+v", seed, i, v)
 		}
 		var key recorder
-		if err := a.Sign(t.Context(), s, &key, &group); err != nil || string(a.Auth.Signature) != "signature" || !bytes.Equal(key.signed, v.Message) {
+		if signed, err := a.Sign(t.Context(), s, &key, &group); err != nil || string(a.Auth.Signature) != "signature" || !bytes.Equal(key.signed, v.Message) || !bytes.Equal(signed, v.Message) {
 			t.Fatalf("seed %d, value %d: signs %x, %v", seed, i, key.signed, err)
 		}
 	}
@@ -187,7 +187,8 @@ func TestSignFails(t *testing.T) {
 	for name, sign := range map[string]func() (error, []byte, []byte){
 		"AuthenticatedContent": func() (error, []byte, []byte) {
 			before := a.Auth.Signature
-			return a.Sign(t.Context(), s, key, &group), before, a.Auth.Signature
+			_, err := a.Sign(t.Context(), s, key, &group)
+			return err, before, a.Auth.Signature
 		},
 		"LeafNode": func() (error, []byte, []byte) {
 			before := n.Signature

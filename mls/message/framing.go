@@ -197,15 +197,17 @@ func (a *AuthenticatedContent) TBM(group *GroupContext) []byte {
 	return w.Bytes()
 }
 
-// Sign sets Auth.Signature (RFC 9420, Section 6.1). group is the context of
-// the epoch in which the content is sent.
-func (a *AuthenticatedContent) Sign(ctx context.Context, s *suite.Suite, key suite.SignatureKey, group *GroupContext) error {
-	sig, err := key.Sign(ctx, a.signContent(s, group))
+// Sign sets Auth.Signature (RFC 9420, Section 6.1) and returns what it is over,
+// the SignContent that Verification has. group is the context of the epoch in
+// which the content is sent.
+func (a *AuthenticatedContent) Sign(ctx context.Context, s *suite.Suite, key suite.SignatureKey, group *GroupContext) (signed []byte, err error) {
+	signed = a.signContent(s, group)
+	sig, err := key.Sign(ctx, signed)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a.Auth.Signature = sig
-	return nil
+	return signed, nil
 }
 
 // Verification returns the check of Auth.Signature under publicKey (RFC 9420, Section 6.1).

@@ -64,7 +64,7 @@ func checkMessageProtection(t *testing.T, c vectors.MessageProtection) {
 		p.unprotect(t, "application again", p.protect(t, message.WireFormatPrivateMessage, application)))
 
 	// Application data may not be a PublicMessage.
-	_, err := framing.Sign(t.Context(), s, message.WireFormatPublicMessage, p.framed(application), p.key, p.group)
+	_, _, err := framing.Sign(t.Context(), s, message.WireFormatPublicMessage, p.framed(application), p.key, p.group)
 	if !errors.Is(err, mlserr.WrongWireFormat) {
 		t.Errorf("application data in a PublicMessage: %v", err)
 	}
@@ -80,7 +80,7 @@ func (p *protection) framed(content message.FramedContent) message.FramedContent
 // protect signs and protects a content, and returns the encoded MLSMessage.
 func (p *protection) protect(t *testing.T, format message.WireFormat, content message.FramedContent) []byte {
 	t.Helper()
-	signed, err := framing.Sign(t.Context(), p.suite, format, p.framed(content), p.key, p.group)
+	signed, _, err := framing.Sign(t.Context(), p.suite, format, p.framed(content), p.key, p.group)
 	if err != nil {
 		t.Fatalf("Sign: %v", err)
 	}

@@ -33,7 +33,8 @@ func messageProtection() any {
 			content.GroupID, content.Epoch = group.GroupID, group.Epoch
 			content.Sender = message.Sender{Type: message.SenderMember, Leaf: 1}
 			content.AuthenticatedData = []byte("authenticated data")
-			signed := must(framing.Sign(ctx, s, format, content, sender.signature, &group))
+			signed, _, err := framing.Sign(ctx, s, format, content, sender.signature, &group)
+			check(err)
 			if content.ContentType == message.ContentTypeCommit {
 				signed.Auth.ConfirmationTag = suite.Random(s.HashSize())
 			}

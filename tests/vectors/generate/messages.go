@@ -168,7 +168,7 @@ func messages() any {
 			content.Sender = message.Sender{Type: message.SenderMember, Leaf: 0}
 			content.AuthenticatedData = []byte("authenticated data")
 			a := message.AuthenticatedContent{WireFormat: message.WireFormatPublicMessage, Content: content}
-			check(a.Sign(ctx, s, alice.signature, &group))
+			must(a.Sign(ctx, s, alice.signature, &group))
 			if content.ContentType == message.ContentTypeCommit {
 				a.Auth.ConfirmationTag = suite.Random(nh)
 			}

@@ -99,7 +99,7 @@ func transcriptHashes() any {
 				Commit:            &message.Commit{Proposals: []message.ProposalOrRef{{Reference: suite.Random(s.HashSize())}}},
 			},
 		}
-		check(commit.Sign(ctx, s, alice.signature, &group))
+		must(commit.Sign(ctx, s, alice.signature, &group))
 		c.ConfirmedTranscriptHashAfter = schedule.ConfirmedTranscriptHash(s, c.InterimTranscriptHashBefore, &commit)
 		epoch := schedule.Epoch{ConfirmationKey: c.ConfirmationKey}
 		commit.Auth.ConfirmationTag = epoch.ConfirmationTag(s, c.ConfirmedTranscriptHashAfter)
