@@ -339,16 +339,32 @@ func (s *state) cacheProposal(ctx context.Context, c *Client, v *framing.Verifie
 		return nil, nil, mlserr.New(mlserr.TooLarge, "proposals of this epoch")
 	}
 	p := &listed{proposal: content.Content.Proposal, sender: content.Content.Sender, ref: ref}
+	cached := &cachedProposal{ref: ref, proposal: p.proposal, sender: p.sender}
 	if p.proposal.Type == message.ProposalUpdate && p.sender.Type == message.SenderMember && p.sender.Leaf == s.epoch.self() {
-		// The private half of it is not here: another copy of this client's
-		// state made it.
-		return nil, nil, mlserr.New(mlserr.OwnMessageUnknown, "update")
+		made := s.madeUpdate(p.proposal.Update)
+		if made == nil {
+			// The private half of it is not here: another copy of this client's
+			// state made it.
+			return nil, nil, mlserr.New(mlserr.OwnMessageUnknown, "update")
+		}
+		cached.leafKey, cached.identity = made.leafKey, made.identity
 	}
 	if err := s.validateAlone(ctx, c, p); err != nil {
 		return nil, nil, err
 	}
-	cached := &cachedProposal{ref: ref, proposal: p.proposal, sender: p.sender}
 	return s.withProposal(cached), cached, nil
+}
+
+// madeUpdate returns the cached Update of one's own that has the leaf, or nil. It
+// may come back under another reference, which covers the signature: of an ECDSA
+// signature everyone can make a second. The others cache it, and a commit may name it.
+func (s *state) madeUpdate(leaf *message.LeafNode) *cachedProposal {
+	for _, p := range s.proposals {
+		if p.leafKey != nil && bytes.Equal(wire.Marshal(p.proposal.Update), wire.Marshal(leaf)) {
+			return p
+		}
+	}
+	return nil
 }
 
 // withProposal returns the state with one more cached proposal.

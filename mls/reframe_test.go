@@ -220,6 +220,35 @@ func TestReframedPending(t *testing.T) {
 	}
 }
 
+// TestReframedProposal: a proposal of one's own with another ECDSA signature has a
+// reference of its own, by which others may commit it.
+func TestReframedProposal(t *testing.T) {
+	for _, public := range []bool{false, true} {
+		all := crew(t, suite.P256AES128SHA256P256, "alice", "bob", "carol")
+		alice, bob, carol := all[0], all[1], all[2]
+		f := newReframer(t, bob, alice.info().OwnLeaf)
+		before := alice.group.Inside().Tree.Leaf(f.of).EncryptionKey
+		sent := must(alice.group.Propose(ctx, mls.ProposeOptions{Update: true, PublicMessage: public})).Message
+		forged := f.frame(resigned(t, f.open(sent)), f.next(alice, message.ContentTypeProposal))
+		for _, p := range []*party{alice, carol, bob} {
+			if ev := p.receive(forged); ev.Type != mls.EventProposal || ev.Sender.Own != (p == alice) {
+				t.Fatalf("%+v", ev)
+			}
+		}
+		if alice.info().RolledBack {
+			t.Fatal("it shows that the state was restored")
+		}
+		alice.checkStored()
+		alice.reload()
+		spread(bob, bob.commit(mls.CommitOptions{}), all) // by the reference that bob has
+		agree(t, all...)
+		if string(alice.group.Inside().Tree.Leaf(f.of).EncryptionKey) == string(before) {
+			t.Fatal("the update is not in the commit")
+		}
+		talk(t, all...)
+	}
+}
+
 // TestSentLogFull: once the log of what was sent has lost what was sent in an
 // epoch, an unknown message of one's own proves nothing (S12), and may be one that
 // was sent: it is refused. In the next epoch it is a proof again.
