@@ -119,15 +119,19 @@ export class Runtime {
   async open({ database, secret, existing }: Place, settings: Settings, host: HostClient): Promise<number> {
     const { requireNonExtractable, ...rest } = settings;
     const channel = new TabChannel(database);
+    // What others commit while the program reads, it hears of when it has read.
+    const early: Notice[] = [];
+    let client = 0;
+    channel.listen((notice) => void (client ? this.#hear(client, notice, host) : early.push(notice)));
     const argon2id = (password: Bytes, salt: Bytes, passes: number, memory: number) =>
       this.#call("argon2id", { password, salt, passes, memory }) as Promise<Bytes>;
     let store: DatabaseStore | undefined;
     try {
       store = await DatabaseStore.open(database, { secret, existing, argon2id, channel, lost: () => host.happened({ kind: "closed" }) });
       const keys = await openKeys(store, requireNonExtractable);
-      const client = (await this.#call("open", { ...rest, store, keys, authenticator: host })) as number;
+      client = (await this.#call("open", { ...rest, store, keys, authenticator: host })) as number;
       this.#clients.set(client, { store, channel, heard: Promise.resolve() });
-      channel.listen((notice) => this.#hear(client, notice, host));
+      for (const notice of early.splice(0)) this.#hear(client, notice, host);
       return client;
     } catch (error) {
       store?.close();

@@ -66,6 +66,38 @@ for (const [browserName, start] of Object.entries({ Chromium: launch, Firefox: l
       assert.deepEqual(await other.evaluate(async () => (await kit.clients[0].groups()).length), 0);
     });
 
+    onPages("what another tab commits while a client is being opened is not missed", 2, async (one, other) => {
+      await one.evaluate(() => kit.found());
+      await other.evaluate(async () => {
+        // The client's records are read, and not opened before we say so.
+        let read = false;
+        const { getAll } = IDBObjectStore.prototype;
+        IDBObjectStore.prototype.getAll = function (...params) {
+          read ||= this.name === "records";
+          return getAll.apply(this, params);
+        };
+        let goOn;
+        const held = new Promise((resolve) => (goOn = resolve));
+        const { decrypt } = SubtleCrypto.prototype;
+        SubtleCrypto.prototype.decrypt = async function (...params) {
+          if (read) await held;
+          return decrypt.apply(this, params);
+        };
+        const committed = new Promise((resolve) => {
+          new BroadcastChannel("webmls/alice").onmessage = ({ data }) => data.kind === "commit" && resolve();
+        });
+        kit.opening = kit.open("alice", { thread: "current" });
+        await kit.until(() => read);
+        kit.goOn = () => committed.then(goOn);
+      });
+      await one.evaluate(async () => (await kit.open("alice")).createIdentity("a second one"));
+      const names = await other.evaluate(async () => {
+        await kit.goOn();
+        return (await (await kit.opening).identities()).map(({ name }) => name).sort();
+      });
+      assert.deepEqual(names, ["a second one", "alice"]);
+    });
+
     onPages("who only listens at the door of a locked database reads nothing", 1, async (page) => {
       const found = await page.evaluate(async () => {
         const lock = { passphrase: "correct horse" };
