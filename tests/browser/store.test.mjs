@@ -415,6 +415,36 @@ for (const [browserName, start] of Object.entries(browsers)) {
       assert.deepEqual([dump.keys > 0, dump.extractable], [true, 0]);
     });
 
+    onPage("of more instances than it remembers a store hears everything once", async (page) => {
+      const out = await page.evaluate(async () => {
+        const count = 103;
+        const posted = [];
+        const channel = { listen: () => {}, post: (notice) => notice.kind === "event" && posted.push(notice.sealed) };
+        const listener = await kit.store("many");
+        const others = [];
+        for (let i = 0; i < count; i++) others.push(await kit.store("many", undefined, { channel }));
+        const tell = async (i, base) => {
+          await others[i].commit([{ ...kit.put("a", base, { one: "one" }), scope: i.toString(16).padStart(4, "0") }], [], []);
+          await others[i].tell({ kind: "closed", group: new Uint8Array([i]) });
+        };
+        const heard = async (events) => {
+          const groups = [];
+          for (const event of events) groups.push((await listener.hear(event))?.group[0]);
+          return groups.filter((i) => i !== undefined);
+        };
+        for (let i = 0; i < count; i++) await tell(i, 0);
+        const first = await heard(posted);
+        const again = await heard(posted);
+        await tell(0, 1); // it is not remembered
+        await tell(count - 1, 1);
+        const more = await heard(posted);
+        const late = await kit.store("many");
+        return { first: first.length, again, more, own: await others[5].hear(posted[5]), late: await late.hear(posted.at(-1)) };
+      });
+      assert.deepEqual([out.first, out.again, out.more], [103, [], [0, 102]]);
+      assert.deepEqual([out.own ?? null, out.late ?? null], [null, null]);
+    });
+
     for (const lock of [undefined, { passphrase: "correct horse" }]) {
       onPage(`a private key in the place of another is not used (lock: ${Object.keys(lock ?? { none: 0 })})`, async (page) => {
         const codes = await page.evaluate(async (options) => {

@@ -132,6 +132,56 @@ for (const [browserName, start] of Object.entries({ Chromium: launch, Firefox: l
       assert.deepEqual(["whispered in the group", "alice"].filter((text) => Object.values(formsOf(text)).some((form) => heard.includes(form))), []);
     });
 
+    onPages("what was told once is not told again when somebody posts it again", 1, async (page) => {
+      const found = await page.evaluate(async () => {
+        await kit.found();
+        const recorded = [];
+        const door = new BroadcastChannel("webmls/bob");
+        door.onmessage = ({ data }) => data.kind === "event" && recorded.push(data);
+        const replay = async () => {
+          for (const notice of recorded.slice()) door.postMessage(notice);
+          door.postMessage({ kind: "event" });
+        };
+        const alice = await kit.theGroup("alice");
+        for (let i = 0; i < 2; i++) await kit.listen("bob");
+        const [teller, listener] = kit.clients.slice(1);
+        const identity = (await teller.identities())[0];
+        const say = async (client, text) => {
+          await (await client.group(alice.id)).receive(await alice.send(text));
+          await kit.until(() => kit.heard.every((list) => list.some((line) => line.includes(text))));
+        };
+        await say(teller, "one");
+        const id = new Uint8Array([7]);
+        await (await teller.createGroup(identity, { id })).delete();
+        await kit.until(() => recorded.length === 2);
+        await teller.createGroup(identity, { id });
+        await kit.listen("bob");
+        const late = kit.clients.at(-1);
+        kit.heard[2].push("one (before)");
+        await replay();
+        await say(teller, "two");
+        // Nor when who told it has gone, nor to who told it.
+        await teller.close();
+        kit.heard[0].push("three (closed)");
+        await replay();
+        await say(late, "three");
+        await replay();
+        await listener.createGroup(identity).then((group) => group.delete());
+        await kit.until(() => kit.heard.slice(1).every((list) => list.filter((line) => line.startsWith("closed")).length > 0) && recorded.length === 5);
+        return { heard: kit.heard, groups: (await listener.groups()).length };
+      });
+      const told = (text) => `message ${text} remote`;
+      const gone = "closed remote of no group";
+      assert.deepEqual(found, {
+        heard: [
+          ["message one", "closed", "message two", "three (closed)"],
+          [told("one"), gone, told("two"), told("three"), "closed"],
+          ["one (before)", told("two"), "message three", gone],
+        ],
+        groups: 2,
+      });
+    });
+
     onPages("tabs that send and commit in one group at the same time do not trip over each other", 3, async (one, ...others) => {
       const count = 20;
       await one.evaluate(() => kit.found());

@@ -11,11 +11,14 @@ import type { Sealed } from "./seal.js";
 export type Notice =
   | { kind: "commit"; revisions: { scope: string; revision: number }[] }
   | { kind: "want"; scope: string }
-  /** A {@link TabEvent}, packed and sealed: a page of the origin that has not opened the database reads nothing of it, and forges none. */
+  /** A {@link TabEvent}, packed and sealed: a page of the origin that has not opened the database reads nothing of it, forges none, and has none told again. */
   | { kind: "event"; sealed: Sealed };
 
 /** What happened in another tab: an event of a group, or the end of one. Without a group it is the database that was deleted. */
 export type TabEvent = { kind: "event"; event: EventValue } | { kind: "closed"; group?: Uint8Array };
+
+/** What is sealed of it: which instance tells it, as its how manieth. */
+export type Told = TabEvent & { from: string; number: number };
 
 /** One instance's place among those that have a database open. */
 export class TabChannel {
@@ -68,7 +71,7 @@ function isScope(scope: unknown): boolean {
 }
 
 /** Makes bytes of an event: its JSON, with the place of all bytes in it for these, after four bytes of length, and then they. */
-export function pack(event: TabEvent): Bytes {
+export function pack(event: Told): Bytes {
   const parts: Uint8Array[] = [];
   let size = 0;
   const text = JSON.stringify(event, (_, value: unknown) => {
@@ -90,11 +93,11 @@ export function pack(event: TabEvent): Bytes {
 }
 
 /** The reverse of {@link pack}. */
-export function unpack(packed: Bytes): TabEvent {
+export function unpack(packed: Bytes): Told {
   const start = 4 + new DataView(packed.buffer).getUint32(0);
   return JSON.parse(new TextDecoder().decode(packed.subarray(4, start)), (_, value) => {
     if (!Array.isArray(value?.bytes)) return value;
     const [at, length] = value.bytes as [number, number];
     return packed.slice(start + at, start + at + length);
-  }) as TabEvent;
+  }) as Told;
 }

@@ -9,7 +9,7 @@
  */
 import type { Bytes, HostStore, StoredChange, StoredScope } from "../bridge.js";
 import { failure, type MLSError } from "../errors.js";
-import { pack, unpack, type TabChannel, type TabEvent } from "./channel.js";
+import { pack, unpack, type TabChannel, type TabEvent, type Told } from "./channel.js";
 import { completion, Database, stores } from "./database.js";
 import { ScopeLocks } from "./locks.js";
 import * as sealing from "./seal.js";
@@ -92,6 +92,9 @@ interface KeyChanges {
 
 const everything = Object.values(stores);
 
+/** Of how many other instances it is remembered what they told last. */
+const instances = 100;
+
 /** The records and keys of a client, in a database of IndexedDB. */
 export class DatabaseStore implements HostStore {
   readonly #options: StoreOptions;
@@ -105,6 +108,12 @@ export class DatabaseStore implements HostStore {
   /** The newest root that was seen. */
   #root!: Root;
   #view!: View;
+  /** What other instances know this one by, and how much it has told. */
+  readonly #id = String(sealing.random(16));
+  #number = 0;
+  /** By instance, the last that was heard of it; and up to which revision of the root all has been. */
+  readonly #heard = new Map<string, { number: number; revision: number }>();
+  #heardUpTo!: number;
   /** Events are told one after the other. */
   #told: Promise<void> = Promise.resolve();
   /** Commits seal the root one after the other. */
@@ -264,9 +273,10 @@ export class DatabaseStore implements HostStore {
     if (revisions.length > 0) this.#options.channel.post({ kind: "commit", revisions });
   }
 
-  /** Tells the other instances what happened. It is fulfilled when that is done, or cannot be. */
+  /** Tells the other instances what happened, and is stored. It is fulfilled when that is done, or cannot be. */
   tell(event: TabEvent): Promise<void> {
-    const sealed = sealing.seal(this.#keys, ["event"], 1, pack(event));
+    const told = pack({ ...event, from: this.#id, number: ++this.#number });
+    const sealed = sealing.seal(this.#keys, ["event"], this.#root.row.revision, told);
     this.#told = this.#told
       .then(async () => this.#options.channel.post({ kind: "event", sealed: await sealed }))
       .catch(() => {});
@@ -278,13 +288,28 @@ export class DatabaseStore implements HostStore {
     return this.#told;
   }
 
-  /** Reads what another instance told; nothing, when it has other keys. */
+  /** Reads what another instance told; nothing, when it has other keys, or when it told that before: who hears it can post it again. */
   async hear(sealed: Sealed): Promise<TabEvent | undefined> {
     try {
-      return unpack(await sealing.unseal(this.#keys, ["event"], sealed));
+      const told = unpack(await sealing.unseal(this.#keys, ["event"], sealed));
+      return this.#isNew(told, sealed.revision) ? told : undefined;
     } catch {
       return undefined;
     }
+  }
+
+  /** Whether something is told for the first time, and not of a revision from before this instance. */
+  #isNew({ from, number }: Told, revision: number): boolean {
+    const before = this.#heard.get(from)?.number ?? 0;
+    if (from === this.#id || !(number > before) || revision <= this.#heardUpTo) return false;
+    this.#heard.delete(from); // it comes last again
+    this.#heard.set(from, { number, revision });
+    if (this.#heard.size > instances) {
+      const [[oldest, last]] = this.#heard as unknown as [[string, { revision: number }]];
+      this.#heard.delete(oldest);
+      this.#heardUpTo = Math.max(this.#heardUpTo, last.revision);
+    }
+    return true;
   }
 
   /**
@@ -404,6 +429,7 @@ export class DatabaseStore implements HostStore {
     const root = await openRoot(this.#keys, rootRow.result, undefined);
     if (!root) throw await this.#strangeKeys();
     this.#see({ root, heads: await checkHeads(this.#keys, root, scopes.result, heads.result, new Map()) });
+    this.#heardUpTo = root.row.revision;
   }
 
   /** Loads a scope and checks it. Returns nothing when other keys sealed it. */
