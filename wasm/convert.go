@@ -483,13 +483,6 @@ func optionalMember(m *mls.Member) any {
 	return memberValue(*m)
 }
 
-func claimValue(c mls.Claim) any {
-	return object{
-		"group": bytesValue(c.GroupID), "credential": credentialValue(c.Credential), "signatureKey": bytesValue(c.SignatureKey),
-		"leaf": int(c.Leaf), "place": string(c.Place),
-	}.value()
-}
-
 func infoValue(i mls.Info) any {
 	return object{
 		"group": bytesValue(i.GroupID), "status": string(i.Status), "epoch": epochValue(i.Epoch), "suite": int(i.CipherSuite),

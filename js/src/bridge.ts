@@ -259,14 +259,6 @@ export interface SupportedValue {
   credentials?: number[];
 }
 
-export interface ClaimValue {
-  group: Bytes;
-  credential: CredentialValue;
-  signatureKey: Bytes;
-  leaf: number;
-  place: string;
-}
-
 export interface InfoValue {
   group: Bytes;
   status: string;
@@ -533,14 +525,18 @@ export interface StoredChange {
   values: Uint8Array[];
 }
 
-/** The Authentication Service of RFC 9420, Section 5.3.1, which is the application's. Implemented in mls.ts. */
+/**
+ * The Authentication Service of RFC 9420, Section 5.3.1, which is the application's.
+ * Implemented in mls.ts. Claims are packed: wasm/host_auth.go makes them, claims of
+ * decode.ts takes them apart.
+ */
 export interface HostAuthenticator {
   /** Returns the index of a claim that is refused, or -1. */
-  authenticate(claims: ClaimValue[]): Promise<number>;
-  /** Returns whether the client of `next` may take the place of the client of `old`. */
-  succeeds(old: ClaimValue, next: ClaimValue): Promise<boolean>;
+  authenticate(claims: Bytes): Promise<number>;
+  /** Returns whether the client of the second claim may take the place of the client of the first. */
+  succeeds(claims: Bytes): Promise<boolean>;
   /** Names the client of a claim, the same in all groups. Asked where `open` says so. */
-  identify(claim: ClaimValue): Promise<Uint8Array | undefined>;
+  identify(claim: Bytes): Promise<Uint8Array | undefined>;
   /** Makes the credential for a new signature key. */
   issue(issue: number, publicKey: Bytes): Promise<CredentialValue>;
 }

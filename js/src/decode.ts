@@ -1,7 +1,6 @@
 /** Between the values of bridge.ts and the types of the API. */
 import type {
   Bytes,
-  ClaimValue,
   CommitValue,
   CredentialValue,
   CustomValue,
@@ -179,15 +178,32 @@ export function memberDetails(value: MemberDetailsValue): MemberDetails {
   };
 }
 
-export function claim(value: ClaimValue): Claim {
-  return {
-    groupId: value.group,
-    credential: credential(value.credential),
-    signatureKey: value.signatureKey,
-    leaf: value.leaf,
-    place: value.place as Place,
-    ...nameOf(value.credential.identity),
+/** The claims that packClaims of wasm/host_auth.go packed, each made when it is asked for, of bytes of its own. */
+export function* claims(packed: Bytes): Generator<Claim, undefined> {
+  const view = new DataView(packed.buffer, packed.byteOffset);
+  let at = 0;
+  const number = () => view.getUint32((at += 4) - 4, true);
+  const bytes = () => {
+    const length = number();
+    return packed.slice(at, (at += length));
   };
+  while (at < packed.length) {
+    const leaf = number();
+    const type = number();
+    const count = number();
+    const [groupId, signatureKey, place] = [bytes(), bytes(), bytes()];
+    const contents = Array.from({ length: count }, bytes);
+    const identity = contents[0]!;
+    yield {
+      groupId,
+      credential: credential({ type, identity, certificates: contents, data: identity }),
+      signatureKey,
+      leaf,
+      place: strict.decode(place) as Place,
+      ...(type === basic && nameOf(identity)),
+    };
+  }
+  return undefined;
 }
 
 export function state(value: InfoValue): GroupState {

@@ -93,17 +93,18 @@ function host(number: number): HostClient {
     });
   return {
     authenticate: (claims) => ask("authenticate", [claims]),
-    succeeds: (old, next) => ask("succeeds", [old, next]),
+    succeeds: (claims) => ask("succeeds", [claims]),
     identify: (claim) => ask("identify", [claim]),
     issue: (issue, publicKey) => ask("issue", [issue, publicKey]),
     happened: (event) => post({ kind: "tell", host: number, event }),
   };
 }
 
-/** Sends to the page; the bytes of a result go over without a copy. */
+/** Sends to the page; the bytes of a result and of a question go over without a copy. */
 function post(response: Response): void {
   const buffers = new Set<ArrayBuffer>();
   if (response.kind === "result" && !response.error) collect(response.value, buffers);
+  if (response.kind === "ask") collect(response.params, buffers);
   (postMessage as (message: Response, transfer: ArrayBuffer[]) => void)(response, [...buffers]);
 }
 

@@ -771,6 +771,82 @@ describe("the API", { timeout: 600_000 }, () => {
   );
 
   onPage(
+    "the claims of a group are asked about in order, whatever they are and whoever takes his time",
+    async (open) => {
+      const asked = [];
+      let verdict = () => true;
+      const bytes = (...list) => new Uint8Array(list);
+      const options = { ...open, supported: { credentials: [0xfff1] } };
+      const alice = await kit.open("alice", options);
+      const bob = await kit.open("bob", { ...options, authenticate: (claim) => (asked.push(claim), verdict(claim)) });
+      const group = await alice.createGroup(await alice.createIdentity("alice"));
+      const other = (...data) => ({ type: "other", credentialType: 0xfff1, data: bytes(...data) });
+      const identities = [];
+      for (const credential of ["", bytes(0xff, 1), "caf\u00e9", other(7, 8), other()]) identities.push(await bob.createIdentity(credential));
+      const keyPackages = [];
+      for (const identity of identities) keyPackages.push(await bob.createKeyPackage(identity));
+      const { welcome } = await group.add(keyPackages);
+      await group.applyPendingCommit();
+      const out = {};
+      const join = async (judge) => {
+        asked.length = 0;
+        verdict = judge;
+        return kit.codeOf(bob.joinGroup(welcome));
+      };
+      const later = (value) => new Promise((resolve) => setTimeout(resolve, 20 - 2 * asked.length, value));
+      out.refused = [
+        await join(({ name }) => name !== "caf\u00e9"),
+        await join(({ leaf }) => later(leaf !== 5)),
+        await join(({ leaf }) => (leaf % 2 === 0 ? later(true) : leaf === 1)),
+        await join(() => undefined),
+        await join(() => null),
+      ];
+      out.all = asked.length;
+      out.failed = [
+        await join(({ leaf }) => (leaf === 1 ? Promise.reject(new Error("no")) : true)),
+        await join(() => {
+          throw new Error("no");
+        }),
+      ];
+      // Each takes its time: the page has its turn in between.
+      const turns = [];
+      let turn = 0;
+      const counting = setInterval(() => turn++);
+      out.joined = await join(() => {
+        turns.push(turn);
+        for (const start = performance.now(); performance.now() - start < 15; );
+        return true;
+      });
+      clearInterval(counting);
+      out.turns = turns.at(-1) > turns[0];
+      const content = ({ credential }) => [...(credential.identity ?? credential.data)];
+      out.asked = asked.map((claim) => [claim.leaf, claim.place, claim.name ?? null, claim.credential.type, claim.credential.name ?? null, content(claim)]);
+      out.keys = asked.slice(1).map(({ signatureKey }, i) => kit.hex(signatureKey) === kit.hex(identities[i].signatureKey));
+      out.groups = asked.every(({ groupId }) => kit.hex(groupId) === kit.hex(group.id));
+      out.apart = new Set(asked.flatMap(({ groupId, signatureKey }) => [groupId.buffer, signatureKey.buffer])).size;
+      return out;
+    },
+    {
+      refused: Array(5).fill("RejectedError CREDENTIAL_REJECTED"),
+      all: 6,
+      failed: Array(2).fill("StateError AUTHENTICATOR_FAILED"),
+      joined: "nothing was refused",
+      turns: true,
+      asked: [
+        [0, "tree", "alice", "basic", "alice", [97, 108, 105, 99, 101]],
+        [1, "tree", "", "basic", "", []],
+        [2, "tree", null, "basic", null, [255, 1]],
+        [3, "tree", "caf\u00e9", "basic", "caf\u00e9", [99, 97, 102, 195, 169]],
+        [4, "tree", null, "other", null, [7, 8]],
+        [5, "tree", null, "other", null, []],
+      ],
+      keys: Array(5).fill(true),
+      groups: true,
+      apart: 12,
+    },
+  );
+
+  onPage(
     "a call that is cancelled has changed nothing, and those behind it go on",
     async (open) => {
       let answer;
