@@ -2,8 +2,6 @@ package suite
 
 import (
 	"context"
-	"crypto/hmac"
-	"hash"
 	"strconv"
 
 	"webmls/mls/mlserr"
@@ -149,22 +147,22 @@ func (s *Suite) newKeySchedule(info []byte) keySchedule {
 	suiteID := []byte{'H', 'P', 'K', 'E',
 		byte(s.kem.ID >> 8), byte(s.kem.ID), byte(s.kdfID >> 8), byte(s.kdfID), byte(s.aeadID >> 8), byte(s.aeadID)}
 	context := make([]byte, 1, 1+2*s.nh) // mode_base is 0
-	context = append(context, labeledExtract(s.newHash, suiteID, nil, "psk_id_hash", nil)...)
-	context = append(context, labeledExtract(s.newHash, suiteID, nil, "info_hash", info)...)
+	context = append(context, labeledExtract(s.nh, suiteID, nil, "psk_id_hash", nil)...)
+	context = append(context, labeledExtract(s.nh, suiteID, nil, "info_hash", info)...)
 	return keySchedule{s, suiteID, context}
 }
 
 // secret is the secret from which all others of the context derive.
 func (ks keySchedule) secret(sharedSecret []byte) []byte {
-	return labeledExtract(ks.suite.newHash, ks.suiteID, sharedSecret, "secret", nil)
+	return labeledExtract(ks.suite.nh, ks.suiteID, sharedSecret, "secret", nil)
 }
 
 // keyAndNonce returns key (AEAD.Nk bytes) and base_nonce (AEAD.Nn bytes), the
 // caller's to wipe.
 func (ks keySchedule) keyAndNonce(sharedSecret []byte) (key, nonce []byte) {
 	secret := ks.secret(sharedSecret)
-	key = labeledExpand(ks.suite.newHash, ks.suiteID, secret, "key", ks.suite.nk, ks.context)
-	nonce = labeledExpand(ks.suite.newHash, ks.suiteID, secret, "base_nonce", nonceSize, ks.context)
+	key = labeledExpand(ks.suite.nh, ks.suiteID, secret, "key", ks.suite.nk, ks.context)
+	nonce = labeledExpand(ks.suite.nh, ks.suiteID, secret, "base_nonce", nonceSize, ks.context)
 	clear(secret)
 	return key, nonce
 }
@@ -172,8 +170,8 @@ func (ks keySchedule) keyAndNonce(sharedSecret []byte) (key, nonce []byte) {
 // export is Context.Export (RFC 9180, Section 5.3), the caller's to wipe.
 func (ks keySchedule) export(sharedSecret []byte, exporterContext string, length int) []byte {
 	secret := ks.secret(sharedSecret)
-	exporterSecret := labeledExpand(ks.suite.newHash, ks.suiteID, secret, "exp", ks.suite.nh, ks.context)
-	out := labeledExpand(ks.suite.newHash, ks.suiteID, exporterSecret, "sec", length, []byte(exporterContext))
+	exporterSecret := labeledExpand(ks.suite.nh, ks.suiteID, secret, "exp", ks.suite.nh, ks.context)
+	out := labeledExpand(ks.suite.nh, ks.suiteID, exporterSecret, "sec", length, []byte(exporterContext))
 	Wipe(secret, exporterSecret)
 	return out
 }
@@ -181,24 +179,21 @@ func (ks keySchedule) export(sharedSecret []byte, exporterContext string, length
 const hpkeVersion = "HPKE-v1"
 
 // labeledExtract is LabeledExtract (RFC 9180, Section 4).
-func labeledExtract(newHash func() hash.Hash, suiteID, salt []byte, label string, ikm []byte) []byte {
+func labeledExtract(nh int, suiteID, salt []byte, label string, ikm []byte) []byte {
 	head := make([]byte, 0, 32)
 	head = append(head, hpkeVersion...)
 	head = append(head, suiteID...)
 	head = append(head, label...)
-	h := hmac.New(newHash, salt)
-	h.Write(head)
-	h.Write(ikm)
-	return h.Sum(make([]byte, 0, h.Size()))
+	return mac(nh, make([]byte, 0, nh), salt, head, ikm)
 }
 
 // labeledExpand is LabeledExpand (RFC 9180, Section 4) of the concatenation of
 // info.
-func labeledExpand(newHash func() hash.Hash, suiteID, secret []byte, label string, length int, info ...[]byte) []byte {
+func labeledExpand(nh int, suiteID, secret []byte, label string, length int, info ...[]byte) []byte {
 	head := make([]byte, 0, 40)
 	head = append(head, byte(length>>8), byte(length))
 	head = append(head, hpkeVersion...)
 	head = append(head, suiteID...)
 	head = append(head, label...)
-	return expand(newHash, secret, length, append([][]byte{head}, info...)...)
+	return expand(nh, secret, length, append([][]byte{head}, info...)...)
 }

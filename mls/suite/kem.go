@@ -1,31 +1,24 @@
 package suite
 
-import (
-	"crypto/sha256"
-	"crypto/sha512"
-	"hash"
-)
-
 // KEM holds the parameters of a DHKEM of RFC 9180, Section 7.1. Sizes are in
 // bytes.
 type KEM struct {
 	ID      uint16 // kem_id
-	Nsecret int    // of the shared secret
+	Nsecret int    // of the shared secret; also Nh of its KDF
 	Nenc    int    // of an encapsulated key
 	Npk     int    // of a serialized public key
 	Nsk     int    // of a serialized private key
-	newHash func() hash.Hash
 	order   string // of the NIST curve's group, big-endian, or ""
 	mask    byte   // of the first byte of a candidate for a NIST private key
 }
 
 // The KEMs. The KDF of a KEM is its own, whatever the suite's KDF is.
 var (
-	kemP256   = KEM{0x0010, 32, 65, 65, 32, sha256.New, orderP256, 0xff}
-	kemP384   = KEM{0x0011, 48, 97, 97, 48, sha512.New384, orderP384, 0xff}
-	kemP521   = KEM{0x0012, 64, 133, 133, 66, sha512.New, orderP521, 0x01}
-	kemX25519 = KEM{0x0020, 32, 32, 32, 32, sha256.New, "", 0}
-	kemX448   = KEM{0x0021, 64, 56, 56, 56, sha512.New, "", 0}
+	kemP256   = KEM{0x0010, 32, 65, 65, 32, orderP256, 0xff}
+	kemP384   = KEM{0x0011, 48, 97, 97, 48, orderP384, 0xff}
+	kemP521   = KEM{0x0012, 64, 133, 133, 66, orderP521, 0x01}
+	kemX25519 = KEM{0x0020, 32, 32, 32, 32, "", 0}
+	kemX448   = KEM{0x0021, 64, 56, 56, 56, "", 0}
 )
 
 // The orders of the NIST groups (FIPS 186-5; SP 800-186, Section 3.2.1).
@@ -61,9 +54,9 @@ const (
 func DHKEMSharedSecret(id ID, dh, enc, pkR []byte) []byte {
 	k := &suiteOf(id).kem
 	suiteID := k.suiteID()
-	prk := labeledExtract(k.newHash, suiteID, nil, "eae_prk", dh)
+	prk := labeledExtract(k.Nsecret, suiteID, nil, "eae_prk", dh)
 	defer clear(prk)
-	return labeledExpand(k.newHash, suiteID, prk, "shared_secret", k.Nsecret, enc, pkR)
+	return labeledExpand(k.Nsecret, suiteID, prk, "shared_secret", k.Nsecret, enc, pkR)
 }
 
 // DHKEMDeriveKey is the private half of DeriveKeyPair (RFC 9180, Section
@@ -72,13 +65,13 @@ func DHKEMSharedSecret(id ID, dh, enc, pkR []byte) []byte {
 func DHKEMDeriveKey(id ID, ikm []byte) []byte {
 	k := &suiteOf(id).kem
 	suiteID := k.suiteID()
-	prk := labeledExtract(k.newHash, suiteID, nil, "dkp_prk", ikm)
+	prk := labeledExtract(k.Nsecret, suiteID, nil, "dkp_prk", ikm)
 	defer clear(prk)
 	if k.order == "" {
-		return labeledExpand(k.newHash, suiteID, prk, "sk", k.Nsk)
+		return labeledExpand(k.Nsecret, suiteID, prk, "sk", k.Nsk)
 	}
 	for counter := 0; counter < 256; counter++ {
-		candidate := labeledExpand(k.newHash, suiteID, prk, "candidate", k.Nsk, []byte{byte(counter)})
+		candidate := labeledExpand(k.Nsecret, suiteID, prk, "candidate", k.Nsk, []byte{byte(counter)})
 		candidate[0] &= k.mask
 		if inRange(candidate, k.order) {
 			return candidate
