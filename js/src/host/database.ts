@@ -133,12 +133,18 @@ export function deleteDatabase(name: string): Promise<void> {
   });
 }
 
-/** Is fulfilled when a transaction is durable. */
-export function completion(transaction: IDBTransaction): Promise<void> {
+/** Is fulfilled when a transaction is durable. `request` makes requests of it; an exception there undoes them all. */
+export function completion(transaction: IDBTransaction, request?: () => void): Promise<void> {
   return new Promise((resolve, reject) => {
     transaction.oncomplete = () => resolve();
     // An abort without an error was asked for, or the browser is closing.
     transaction.onabort = () => reject(storageError(transaction.error ?? new DOMException("aborted", "AbortError")));
+    try {
+      request?.();
+    } catch (error) {
+      transaction.abort();
+      reject(storageError(error));
+    }
   });
 }
 

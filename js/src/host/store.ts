@@ -575,32 +575,29 @@ export class DatabaseStore implements HostStore {
         refusal = error;
         transaction.abort();
       };
-      let unread = 1 + batch.length + keyChanges.stored.length;
-      const read = () => {
-        if (--unread === 0) put(transaction, sealed, keyChanges, next);
-      };
+      // All requests are made at once. Those that compare come first, so that one
+      // that finds something else undoes those behind it: until all of them are
+      // answered, nothing is durable. (An explicit commit() would not wait for that.)
       transaction.objectStore(stores.meta).get("root").onsuccess = function () {
-        if (isSame(this.result, root.row)) return read();
-        if (refusal) return;
+        if (refusal || isSame(this.result, root.row)) return;
         if (!this.result) return refuse(tampered(["root"], "removed"));
         moved = this.result as RootRow;
         transaction.abort();
       };
       for (const { change, loaded } of batch) {
         transaction.objectStore(stores.heads).get(change.scope).onsuccess = function () {
-          if (isSame(this.result, loaded.head)) return read();
+          if (isSame(this.result, loaded.head)) return;
           const stored = (this.result as Sealed | undefined)?.revision ?? 0;
           refuse(stored > change.base ? failure("STALE", "") : tampered(["head", change.scope], "rolled back"));
         };
       }
       for (const name of keyChanges.stored) {
         transaction.objectStore(stores.keys).getKey(name).onsuccess = function () {
-          if (this.result !== undefined) read();
-          else refuse(failure("KEY_NOT_FOUND", ""));
+          if (this.result === undefined) refuse(failure("KEY_NOT_FOUND", ""));
         };
       }
       try {
-        await completion(transaction);
+        await completion(transaction, () => put(transaction, sealed, keyChanges, next));
       } catch (error) {
         if (refusal) throw refusal;
         if (!moved) throw error;
@@ -717,7 +714,7 @@ function all(scope: string): IDBKeyRange {
   return IDBKeyRange.bound([scope], [scope, []]);
 }
 
-/** Makes the requests of a batch whose bases hold. An exception aborts the transaction. */
+/** Makes the requests of a batch whose bases hold, or are being compared. */
 function put(transaction: IDBTransaction, batch: SealedRows[], keys: KeyChanges, root: RootRow): void {
   const records = transaction.objectStore(stores.records);
   for (const { change, rows, headRow } of batch) {
