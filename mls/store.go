@@ -152,13 +152,19 @@ func (m *MemoryStore) Commit(ctx context.Context, b Batch) error {
 			m.scopes[c.Scope] = s
 		}
 		s.rev = c.Base + 1
+		// What goes is wiped, as it may be a secret.
 		if c.DeleteAll {
+			for _, record := range s.records {
+				clear(record)
+			}
 			clear(s.records)
 		}
 		for _, name := range c.Delete {
+			clear(s.records[name])
 			delete(s.records, name)
 		}
 		for name, record := range c.Put {
+			clear(s.records[name])
 			s.records[name] = append([]byte(nil), record...)
 		}
 	}

@@ -44,7 +44,7 @@ func openClient(store, keys, authenticator js.Value, options openOptions) (int, 
 	ctx, cancel := context.WithCancel(context.Background())
 	hostKeys := hostkeys.New(keys, await)
 	opened, err := mls.Open(ctx, mls.Config{
-		Keys: hostKeys, Store: hostStore{store},
+		Keys: hostKeys, Store: openStore(store),
 		Authenticator: newHostAuthenticator(authenticator, options.identifies),
 		Limits:        options.limits, Supported: options.supported,
 	})

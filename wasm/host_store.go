@@ -15,6 +15,33 @@ import (
 // numbers, which are exact up to 2^53.
 type hostStore struct{ object js.Value }
 
+// memoryStore is mls.Store and mls.Locker in memory, for a host that has no
+// store for records; it has the private keys.
+type memoryStore struct {
+	*mls.MemoryStore
+	keys js.Value
+}
+
+// openStore returns the store that a HostStore is.
+func openStore(object js.Value) mls.Store {
+	if object.Get("load").IsUndefined() {
+		return memoryStore{mls.NewMemoryStore(), object}
+	}
+	return hostStore{object}
+}
+
+// Commit implements mls.Store. Codes: STALE, CANCELLED.
+func (s memoryStore) Commit(ctx context.Context, b mls.Batch) error {
+	if err := s.MemoryStore.Commit(ctx, b); err != nil {
+		return err
+	}
+	if len(b.KeysKept)+len(b.KeysDropped) == 0 {
+		return nil
+	}
+	// It is done when it returns, before its promise is fulfilled.
+	return try(func() { s.keys.Call("commit", []any{}, textsValue(b.KeysKept), textsValue(b.KeysDropped)) })
+}
+
 // Load implements mls.Store. Codes: those of the host.
 func (s hostStore) Load(ctx context.Context, scope mls.Scope) (mls.Records, mls.Rev, error) {
 	v, err := await(ctx, s.object, "load", scopeValue(scope))

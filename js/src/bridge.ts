@@ -480,12 +480,14 @@ export interface Description {
 }
 
 /**
- * Where the program keeps its records, and the browser the private keys that
- * the program only has names of. Implemented in host/store.ts.
+ * The private keys that the program only has names of, and, where `load` is not
+ * missing, its records. Implemented in host/store.ts; without records in
+ * host/memory.ts.
  */
-export interface HostStore {
-  /** Returns all records of a scope, and 0 and none for a scope that was never written. */
-  load(scope: string): Promise<StoredScope>;
+export type HostStore = KeyStore & (RecordStore | { readonly load?: undefined });
+
+/** Where the browser keeps private keys. */
+export interface KeyStore {
   /**
    * Carries out all changes or none; when the promise is fulfilled they are
    * durable. In the same transaction the keys of `keysKept` are stored and those
@@ -493,20 +495,26 @@ export interface HostStore {
    * KEY_NOT_FOUND for a key that was never adopted, and those of storage.
    */
   commit(changes: StoredChange[], keysKept: string[], keysDropped: string[]): Promise<void>;
-  /** Returns the stored revision of a scope, without reading its records. */
-  revision(scope: string): Promise<number>;
-  /** Waits until nobody else, in this tab or another, has the lock of a scope. Resolves with what releases it. */
-  lock(scope: string): Promise<() => void>;
   /** Takes a fresh private key under a name that no other key ever has. It is in memory until a commit keeps it, or it is forgotten. */
   adopt(name: string, key: CryptoKey): void;
   /** Drops those of the adopted keys that no commit has kept. */
   forget(names: string[]): void;
   /** Returns a private key that was adopted or is stored; never one that can be exported. */
   key(name: string): Promise<CryptoKey | undefined>;
-  /** Tells of each key whether the database could keep it as it is, by trying. */
-  keeps(keys: CryptoKey[]): Promise<boolean[]>;
+  /** Tells of each key whether the database could keep it as it is, by trying. Missing where all can be kept. */
+  keeps?(keys: CryptoKey[]): Promise<boolean[]>;
   /** Whether this store wraps the keys that it keeps: then they must be made extractable. Once it does, it always does. */
   readonly wrapsKeys: boolean;
+}
+
+/** Where the browser keeps records. */
+export interface RecordStore {
+  /** Returns all records of a scope, and 0 and none for a scope that was never written. */
+  load(scope: string): Promise<StoredScope>;
+  /** Returns the stored revision of a scope, without reading its records. */
+  revision(scope: string): Promise<number>;
+  /** Waits until nobody else, in this tab or another, has the lock of a scope. Resolves with what releases it. */
+  lock(scope: string): Promise<() => void>;
 }
 
 export interface StoredScope {

@@ -9,9 +9,9 @@ import type { Secret } from "./host/unlock.js";
 import { Runtime } from "./runtime.js";
 import { besidePage, type Thread } from "./thread.js";
 
-/** A database, and what opens its lock. */
+/** A database, and what opens its lock; or null, for the memory of the program. */
 export interface Place {
-  database: string;
+  database: string | null;
   secret: Secret | undefined;
   /** Whether it was open before: then it is not made when it is missing. */
   existing: boolean;

@@ -33,6 +33,8 @@ import type {
   WelcomeInfo,
 } from "./types.js";
 
+const noDatabase = "lock: there is no database";
+
 /** A client of a connection. */
 interface Session {
   connection: Connection;
@@ -94,14 +96,16 @@ export class MLS extends Emitter {
    * Opens a database, and makes it when there is none.
    *
    * Rejects with StorageError: STORE_UNAVAILABLE (no IndexedDB, as in some
-   * private windows), STORE_BLOCKED, STORE_QUOTA, STATE_VERSION (made by a newer
-   * version), STATE_CORRUPT, STATE_TAMPERED; with StateError: DATABASE_LOCKED,
+   * private windows: `database: null` needs none), STORE_BLOCKED, STORE_QUOTA,
+   * STATE_VERSION (made by a newer version), STATE_CORRUPT, STATE_TAMPERED; with
+   * StateError: DATABASE_LOCKED,
    * UNLOCK_FAILED (what `lock` says does not open it, or it has no lock); with
    * UnsupportedError: LOCK_UNSUPPORTED, KEYS_EXTRACTABLE; and with InternalError
    * INSTANCE_FAILED when the worker or the WebAssembly binary cannot be loaded.
    */
   static async open(options: OpenOptions): Promise<MLS> {
-    if (typeof options?.database !== "string") throw failure("INVALID_ARGUMENT", "database: want a string", "open");
+    if (typeof options?.database !== "string" && options?.database !== null) throw failure("INVALID_ARGUMENT", "database: want a string or null", "open");
+    if (options.database === null && options.lock) throw failure("INVALID_ARGUMENT", noDatabase, "open");
     if (typeof options.authenticate !== "function") throw failure("INVALID_ARGUMENT", "authenticate: want a function", "open");
     const mls = new MLS(options);
     await mls.#open();
@@ -335,12 +339,14 @@ export class MLS extends Emitter {
    * To forget the passphrase or to lose the passkey is to lose the database.
    *
    * Rejects with DATABASE_LOCKED and UNLOCK_FAILED (StateError) when `current` is
-   * missing or wrong, or the user declines; LOCK_UNSUPPORTED (UnsupportedError)
+   * missing or wrong, or the user declines; INVALID_ARGUMENT where there is no
+   * database; LOCK_UNSUPPORTED (UnsupportedError)
    * when the browser or the authenticator lacks what a passkey needs.
    */
   async setLock(lock: Lock | null, current?: Lock): Promise<void> {
     if (this.#closing) throw failure("CLOSED", "", "setLock");
     const { database } = this.#options;
+    if (database === null) throw failure("INVALID_ARGUMENT", noDatabase, "setLock");
     const present = current && (await secretFor(database, current));
     const secret = lock ? await newSecret(database, lock) : undefined;
     if (this.#closing) throw failure("CLOSED", "", "setLock"); // while the user was asked
@@ -468,7 +474,7 @@ export class MLS extends Emitter {
   async #connect(): Promise<Session> {
     const { database, thread = defaultThread(), lock } = this.#options;
     const { url, settings } = settled(this.#options);
-    if (lock) this.#secret ??= await secretFor(database, lock);
+    if (lock) this.#secret ??= await secretFor(database!, lock);
     const { connection, release } = await acquire(thread, url);
     try {
       const place = { database, secret: this.#secret, existing: this.#opened };

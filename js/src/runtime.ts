@@ -8,6 +8,7 @@ import { describe, errorOf, failure, type ErrorValue, type MLSError } from "./er
 import type { HostClient, Place } from "./connection.js";
 import { TabChannel, type Notice, type TabEvent } from "./host/channel.js";
 import { detect, openKeys } from "./host/keys.js";
+import { MemoryStore } from "./host/memory.js";
 import { DatabaseStore } from "./host/store.js";
 import type { Secret } from "./host/unlock.js";
 import { GoProgram, locate } from "./program.js";
@@ -43,8 +44,9 @@ interface Host {
 
 /** What belongs to a client of the program. */
 interface Client {
-  store: DatabaseStore;
-  channel: TabChannel;
+  store: DatabaseStore | MemoryStore;
+  /** Missing without a database: nobody shares it. */
+  channel: TabChannel | undefined;
   /** What is heard is read one after the other. */
   heard: Promise<void>;
 }
@@ -118,16 +120,19 @@ export class Runtime {
   /** Opens a client of a database and returns its number. Codes: those of storage. */
   async open({ database, secret, existing }: Place, settings: Settings, host: HostClient): Promise<number> {
     const { requireNonExtractable, ...rest } = settings;
-    const channel = new TabChannel(database);
+    if (database === null && existing) throw failure("STORE_DELETED", "it was in the memory of a program that has ended");
+    const channel = database === null ? undefined : new TabChannel(database);
     // What others commit while the program reads, it hears of when it has read.
     const early: Notice[] = [];
     let client = 0;
-    channel.listen((notice) => void (client ? this.#hear(client, notice, host) : early.push(notice)));
+    channel?.listen((notice) => void (client ? this.#hear(client, notice, host) : early.push(notice)));
     const argon2id = (password: Bytes, salt: Bytes, passes: number, memory: number) =>
       this.#call("argon2id", { password, salt, passes, memory }) as Promise<Bytes>;
-    let store: DatabaseStore | undefined;
+    let store: Client["store"] | undefined;
     try {
-      store = await DatabaseStore.open(database, { secret, existing, argon2id, channel, lost: () => host.happened({ kind: "closed" }) });
+      store = channel
+        ? await DatabaseStore.open(database!, { secret, existing, argon2id, channel, lost: () => host.happened({ kind: "closed" }) })
+        : new MemoryStore();
       const keys = await openKeys(store, requireNonExtractable);
       client = (await this.#call("open", { ...rest, store, keys, authenticator: host })) as number;
       this.#clients.set(client, { store, channel, heard: Promise.resolve() });
@@ -135,16 +140,16 @@ export class Runtime {
       return client;
     } catch (error) {
       store?.close();
-      channel.close();
+      channel?.close();
       throw error;
     }
   }
 
-  /** See DatabaseStore.setLock. */
+  /** See DatabaseStore.setLock. The client has a database. */
   async setLock(client: number, secret: Secret | undefined, current: Secret | undefined): Promise<void> {
     const found = this.#clients.get(client);
     if (!found) throw this.#death ?? failure("CLOSED", "", "setLock");
-    await found.store.setLock(secret, current);
+    await (found.store as DatabaseStore).setLock(secret, current);
   }
 
   /**
@@ -203,7 +208,7 @@ export class Runtime {
     const client = this.#clients.get(number);
     this.#clients.delete(number);
     client?.store.close();
-    client?.channel.close();
+    client?.channel?.close();
   }
 
   /** Whether the program has ended, or is about to. */

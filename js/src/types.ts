@@ -169,8 +169,14 @@ export interface Claim {
 
 /** How {@link MLS.open} opens a database. */
 export interface OpenOptions {
-  /** The name of the IndexedDB database. One client's state is one database. */
-  database: string;
+  /**
+   * The name of the IndexedDB database. One client's state is one database. With
+   * `null` nothing is stored, and all of it is gone when the client is closed or
+   * its page is: for tests, for clients that are thrown away, and where there is
+   * no IndexedDB, as in some private windows. Private keys are not extractable
+   * there either. If the program should die, calls reject with STORE_DELETED.
+   */
+  database: string | null;
   /**
    * The application's policy on credentials, the Authentication Service of RFC
    * 9420, Section 5.3.1: whether `claim.credential` belongs to the holder of

@@ -1,5 +1,5 @@
 // Each method of the API, on a bare page: in Chromium with the program in a worker
-// and in the page's own thread, in Firefox with a worker.
+// and in the page's own thread, in Firefox with a worker; and without a database.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { launch, launchFirefox, Watched } from "./kit/browser.mjs";
@@ -23,16 +23,17 @@ describe("the API", { timeout: 600_000 }, () => {
     await server?.stop();
   });
 
-  /** Runs a function on a page of its own, once for each browser and kind of thread, and compares what it returns. */
-  const onPage = (name, body, expected) => {
-    for (const [browser, thread] of [["Chromium", "worker"], ["Chromium", "current"], ["Firefox", "worker"]]) {
-      test(`${name}; ${browser}, thread "${thread}"`, async () => {
+  /** Runs a function on a page of its own, once for each browser and kind of thread, and, unless it needs a database, without one; and compares what it returns. */
+  const onPage = (name, body, expected, { needsDatabase = false } = {}) => {
+    for (const [browser, thread, more] of [["Chromium", "worker"], ["Chromium", "current"], ["Firefox", "worker"], ["Chromium", "current", { database: null }]]) {
+      if (more && needsDatabase) continue;
+      test(`${name}; ${browser}, thread "${thread}"${more ? ", in memory" : ""}`, async () => {
         const context = await browsers[browser].createBrowserContext();
         const watched = await Watched.open(context, "page");
         await watched.page.evaluateOnNewDocument(kit);
         await watched.page.goto(server.url);
         try {
-          const result = await watched.page.evaluate(body, { thread });
+          const result = await watched.page.evaluate(body, { thread, ...more });
           assert.deepEqual(result, expected);
           assert.deepEqual(watched.faults, []);
         } catch (error) {
@@ -89,6 +90,7 @@ describe("the API", { timeout: 600_000 }, () => {
       joined: [[4], true],
       updated: [[5], true],
     },
+    { needsDatabase: true },
   );
 
   onPage(
@@ -1135,5 +1137,6 @@ describe("the API", { timeout: 600_000 }, () => {
       inbox: ["what bob wrote", "what bob wrote", "what bob wrote"],
       now: ["NO_MATCHING_KEY_PACKAGE false", "ALREADY_PROCESSED false", "ok false", "MALFORMED true", "ALREADY_PROCESSED false", "ALREADY_PROCESSED false", "ALREADY_PROCESSED true", "ok false"],
     },
+    { needsDatabase: true },
   );
 });

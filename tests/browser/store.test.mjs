@@ -377,6 +377,67 @@ for (const [browserName, start] of Object.entries(browsers)) {
       assert.equal(await page.evaluate(() => kit.outcome(() => kit.mls("alice", { thread: "current" }))), "StorageError STORE_UNAVAILABLE");
     });
 
+    for (const thread of ["worker", "current"]) {
+      onPage(`a client without a database stores nothing, and needs no storage (thread: ${thread})`, async (page) => {
+        const out = await page.evaluate(async (thread) => {
+          const options = { thread, requireNonExtractable: true };
+          if (thread === "current") Object.defineProperty(globalThis, "indexedDB", { value: undefined });
+          const [alice, bob] = [await kit.mls(null, options), await kit.mls(null, options)];
+          const identities = [await alice.createIdentity("alice"), await alice.createIdentity("alice", { suite: 2 }), await bob.createIdentity("bob")];
+          const ours = await alice.createGroup(identities[0]);
+          const { welcome } = await ours.add(await bob.createKeyPackage(identities[2]));
+          await ours.applyPendingCommit();
+          const theirs = await bob.joinGroup(welcome);
+          const out = { keys: identities.map(({ keyStorage }) => keyStorage), texts: [] };
+          for (let i = 0; i < 3; i++) {
+            out.texts.push((await theirs.receive(await ours.send(`hello ${i}`))).text);
+            await ours.receive((await theirs.update()).commit);
+            await theirs.applyPendingCommit();
+          }
+          out.inbox = (await theirs.inbox()).length;
+          out.again = String((await (await bob.group(ours.id)).info()).epoch);
+          const secret = { passphrase: "correct horse" };
+          out.locks = [await kit.outcome(() => alice.setLock(secret)), await kit.outcome(() => kit.mls(null, { lock: secret }))];
+          out.missing = await kit.outcome(() => kit.mls(undefined));
+          out.held = (await navigator.locks.query()).held.filter(({ name }) => /^webmls\/(null)?\//.test(name)).length;
+          await Promise.all([alice.close(), bob.close()]);
+          out.closed = await kit.outcome(() => ours.send("hello"));
+          const next = await kit.mls(null, options);
+          out.gone = [(await next.groups()).length, (await next.identities()).length];
+          return out;
+        }, thread);
+        assert.deepEqual(out, {
+          keys: Array(3).fill("non-extractable"),
+          texts: ["hello 0", "hello 1", "hello 2"],
+          inbox: 3,
+          again: "4",
+          locks: Array(2).fill("StateError INVALID_ARGUMENT"),
+          missing: "StateError INVALID_ARGUMENT",
+          held: 0,
+          closed: "StateError CLOSED",
+          gone: [0, 0],
+        });
+        assert.deepEqual(await page.evaluate(async () => globalThis.indexedDB ? (await indexedDB.databases()).length : 0), 0);
+      });
+    }
+
+    onPage("a client without a database is over when the program behind it dies", async (page) => {
+      const codes = await page.evaluate(async () => {
+        const start = Worker.prototype.postMessage;
+        let worker;
+        Worker.prototype.postMessage = function (...params) {
+          worker = this;
+          return start.apply(this, params);
+        };
+        const alice = await kit.mls(null, { thread: "worker" });
+        const group = await alice.createGroup(await alice.createIdentity("alice"));
+        const pending = kit.outcome(() => group.send("hello"));
+        worker.terminate();
+        return [await pending, await kit.outcome(() => group.send("hello")), await kit.outcome(() => alice.groups())];
+      });
+      assert.deepEqual(codes, ["InternalError INSTANCE_DIED", "StorageError STORE_DELETED", "StorageError STORE_DELETED"]);
+    });
+
     onPage("persistence can be asked for, and how much is stored", async (page) => {
       const [persistent, { usage, quota }] = await page.evaluate(async () => {
         const { MLS } = await import("/webmls/index.js");

@@ -41,7 +41,7 @@ let keepable: Promise<string[]> | undefined;
 
 /** The algorithms whose private keys a database can keep as they are: the same for all databases of a thread. */
 async function kept({ algorithms, samples }: Abilities, store: HostStore): Promise<string[]> {
-  if (store.wrapsKeys) return algorithms;
+  if (store.wrapsKeys || !store.keeps) return algorithms;
   const keys = algorithms.flatMap((name) => samples.get(name)!.map((key) => ({ name, key })));
   keepable ??= store.keeps(keys.map(({ key }) => key)).then((keeps) => {
     const lost = keys.filter((_, i) => !keeps[i]).map(({ name }) => name);

@@ -7,7 +7,7 @@
  * scopes meet at the root alone: who finds another root than the one that was
  * sealed for seals the root again, and nothing else.
  */
-import type { Bytes, HostStore, StoredChange, StoredScope } from "../bridge.js";
+import type { Bytes, KeyStore, RecordStore, StoredChange, StoredScope } from "../bridge.js";
 import { failure, type MLSError } from "../errors.js";
 import { pack, unpack, type TabChannel, type TabEvent, type Told } from "./channel.js";
 import { completion, Database, stores } from "./database.js";
@@ -96,7 +96,7 @@ const everything = Object.values(stores);
 const instances = 100;
 
 /** The records and keys of a client, in a database of IndexedDB. */
-export class DatabaseStore implements HostStore {
+export class DatabaseStore implements KeyStore, RecordStore {
   readonly #options: StoreOptions;
   readonly #locks: ScopeLocks;
   readonly #fresh = new Map<string, FreshKey>();
