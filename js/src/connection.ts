@@ -6,7 +6,8 @@ import type { Args, CallMethod, Control, HostAuthenticator, Result, Settings } f
 import { errorOf, errorValue, failure, type ErrorValue, type MLSError } from "./errors.js";
 import type { TabEvent } from "./host/channel.js";
 import type { Secret } from "./host/unlock.js";
-import { Runtime } from "./runtime.js";
+import { compile } from "./program.js";
+import { programURL, Runtime } from "./runtime.js";
 import { besidePage, type Thread } from "./thread.js";
 
 /** A database, and what opens its lock; or null, for the memory of the program. */
@@ -25,7 +26,7 @@ export interface HostClient extends HostAuthenticator {
 
 /** A way to a running program. */
 export interface Connection {
-  /** Opens a client of a database and returns its number. */
+  /** Opens a client of a database and returns its number, when the program has started. Code: INSTANCE_FAILED. */
   open(place: Place, settings: Settings, client: HostClient): Promise<number>;
   /** Gives the database of a client another lock, or none; see DatabaseStore.setLock. */
   setLock(client: number, secret: Secret | undefined, current: Secret | undefined): Promise<void>;
@@ -43,6 +44,7 @@ export interface Connection {
 /** From the page to the worker. */
 export type Request =
   | { kind: "start"; id: number; wasm: string | undefined }
+  | { kind: "program"; module: WebAssembly.Module | undefined }
   | { kind: "open"; id: number; place: Place; settings: Settings; host: number }
   | { kind: "lock"; id: number; client: number; secret: Secret | undefined; current: Secret | undefined }
   | { kind: "call"; id: number; method: CallMethod; args: object; controlled: boolean }
@@ -101,15 +103,23 @@ export class WorkerConnection implements Connection {
       throw failure("INSTANCE_FAILED", errorValue(error).detail);
     }
     const connection = new WorkerConnection(worker);
-    try {
-      const lock = (await connection.#request({ kind: "start", id: connection.#id(), wasm })) as string | undefined;
-      connection.#started = true;
-      if (lock !== undefined) connection.#watch(lock);
-    } catch (error) {
-      connection.#die("the worker could not be started");
-      throw error;
-    }
+    void connection.#start(wasm);
     return connection;
+  }
+
+  async #start(wasm: string | undefined): Promise<void> {
+    // Compiling takes as long as starting a worker does. One that is given nothing
+    // tries for itself: a policy may allow it alone to. It says what is wrong.
+    const give = (module?: WebAssembly.Module) => this.#worker.postMessage({ kind: "program", module } satisfies Request);
+    const compiling = (async () => give(await compile(programURL(wasm))))();
+    compiling.catch(() => give());
+    try {
+      const lock = (await this.#request({ kind: "start", id: this.#id(), wasm })) as string | undefined;
+      this.#started = true;
+      if (lock !== undefined) this.#watch(lock);
+    } catch (error) {
+      this.#die(errorValue(error).detail);
+    }
   }
 
   /** Waits for a lock that the worker holds while it lives. */
@@ -178,7 +188,7 @@ export class WorkerConnection implements Connection {
     return ++this.#next;
   }
 
-  #request(request: Request): Promise<unknown> {
+  #request(request: Extract<Request, { id: number }>): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#death) return reject(this.#death);
       try {
@@ -248,22 +258,35 @@ function tight(value: unknown): unknown {
 
 /** A program in this very thread. */
 export class LocalConnection implements Connection {
-  readonly #runtime: Runtime;
+  readonly #starting: Promise<Runtime>;
+  #runtime!: Runtime; // once a client is open
+  #failed = false;
 
   onDeath: (() => void) | undefined;
 
-  private constructor(runtime: Runtime) {
-    this.#runtime = runtime;
-    runtime.onDeath = () => this.onDeath?.();
+  private constructor(starting: Promise<Runtime>) {
+    const end = () => this.onDeath?.();
+    this.#starting = starting.then(
+      (runtime) => {
+        runtime.onDeath = end;
+        return (this.#runtime = runtime);
+      },
+      (error: unknown) => {
+        this.#failed = true;
+        end();
+        throw error;
+      },
+    );
+    this.#starting.catch(() => {}); // whoever opens a client hears of it
   }
 
-  /** Starts the program. Code: INSTANCE_FAILED. */
+  /** Starts the program. */
   static async start(wasm: string | undefined): Promise<LocalConnection> {
-    return new LocalConnection(await Runtime.start(wasm));
+    return new LocalConnection(Runtime.start(wasm));
   }
 
   open(place: Place, settings: Settings, host: HostClient): Promise<number> {
-    return this.#runtime.open(place, settings, host);
+    return Runtime.open(this.#starting, place, settings, host);
   }
 
   setLock(client: number, secret: Secret | undefined, current: Secret | undefined): Promise<void> {
@@ -280,11 +303,11 @@ export class LocalConnection implements Connection {
 
   stop(): void {
     this.onDeath = undefined;
-    this.#runtime.stop();
+    this.#runtime?.stop();
   }
 
   get dead(): boolean {
-    return this.#runtime.dead;
+    return this.#failed || this.#runtime?.dead;
   }
 }
 

@@ -41,10 +41,15 @@ export class GoProgram {
     this.#instance = instance;
   }
 
-  /** Loads and compiles a program. What it throws says what came instead of one. */
-  static async load(wasm: string): Promise<GoProgram> {
+  /** Loads a program, unless somebody has compiled it. What it throws says what came instead of one. */
+  static async load(wasm: string, compiled?: Promise<WebAssembly.Module | undefined>): Promise<GoProgram> {
     const go = new (loadGlue())();
-    return new GoProgram(go, await instantiate(wasm, go.importObject));
+    const module = (await compiled) ?? (await compile(wasm));
+    try {
+      return new GoProgram(go, await WebAssembly.instantiate(module, go.importObject));
+    } catch (error) {
+      throw new Error(`${wasm}: ${describe(error)}`);
+    }
   }
 
   /**
@@ -101,7 +106,7 @@ export function locate(given: string | undefined, beside: () => URL, file: strin
 }
 
 /** Compiles while it loads, where the server says that it is WebAssembly; after it has loaded, where it says something else and it is. */
-async function instantiate(wasm: string, imports: WebAssembly.Imports): Promise<WebAssembly.Instance> {
+export async function compile(wasm: string): Promise<WebAssembly.Module> {
   let response: Response;
   try {
     response = await fetch(wasm, { credentials: "same-origin" });
@@ -113,14 +118,14 @@ async function instantiate(wasm: string, imports: WebAssembly.Imports): Promise<
   if (!response.ok) throw new Error(came);
   try {
     // With a parameter, such as a charset, browsers refuse the type.
-    if (type.trim().toLowerCase() === "application/wasm" && typeof WebAssembly.instantiateStreaming === "function") {
-      return (await WebAssembly.instantiateStreaming(response, imports)).instance;
+    if (type.trim().toLowerCase() === "application/wasm" && typeof WebAssembly.compileStreaming === "function") {
+      return await WebAssembly.compileStreaming(response);
     }
     const bytes = new Uint8Array(await response.arrayBuffer());
     // What a server for single pages gives for a file that it does not have is HTML.
     const head = String.fromCharCode(...bytes.subarray(0, 16));
     if (!head.startsWith("\0asm")) throw new Error(`no WebAssembly: it begins with ${JSON.stringify(head)}`);
-    return (await WebAssembly.instantiate(bytes, imports)).instance;
+    return await WebAssembly.compile(bytes);
   } catch (error) {
     throw new Error(`${came}: ${describe(error)}`);
   }

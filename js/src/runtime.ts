@@ -54,6 +54,11 @@ interface Client {
 /** Where the program finds its host while it starts. */
 const hostSymbol = Symbol.for("webmls.host");
 
+/** Where the program is: at `wasm`, or beside this module. */
+export function programURL(wasm: string | undefined): string {
+  return locate(wasm, () => new URL("./webmls.wasm", import.meta.url), "webmls.wasm");
+}
+
 /** A running program. */
 export class Runtime {
   readonly #program: Program;
@@ -72,12 +77,10 @@ export class Runtime {
     this.#waiting = waiting;
   }
 
-  /** Loads the program, from `wasm` or where it lies beside this module, and starts it. Code: INSTANCE_FAILED. */
-  static async start(wasm: string | undefined): Promise<Runtime> {
+  /** Loads the program, unless somebody has compiled it, and starts it. Code: INSTANCE_FAILED. */
+  static async start(wasm: string | undefined, compiled?: Promise<WebAssembly.Module | undefined>): Promise<Runtime> {
     try {
-      const url = locate(wasm, () => new URL("./webmls.wasm", import.meta.url), "webmls.wasm");
-      void detect(); // what the first client will ask takes as long as loading
-      return Runtime.#run(await GoProgram.load(url));
+      return Runtime.#run(await GoProgram.load(programURL(wasm), compiled));
     } catch (error) {
       throw failure("INSTANCE_FAILED", describe(error));
     }
@@ -117,30 +120,38 @@ export class Runtime {
     return runtime;
   }
 
-  /** Opens a client of a database and returns its number. Codes: those of storage. */
-  async open({ database, secret, existing }: Place, settings: Settings, host: HostClient): Promise<number> {
+  /**
+   * Opens a client of a database and returns its number. The database is opened
+   * while the program starts. Codes: INSTANCE_FAILED before those of storage.
+   */
+  static async open(starting: Promise<Runtime>, { database, secret, existing }: Place, settings: Settings, host: HostClient): Promise<number> {
     const { requireNonExtractable, ...rest } = settings;
     if (database === null && existing) throw failure("STORE_DELETED", "it was in the memory of a program that has ended");
     const channel = database === null ? undefined : new TabChannel(database);
     // What others commit while the program reads, it hears of when it has read.
     const early: Notice[] = [];
-    let client = 0;
-    channel?.listen((notice) => void (client ? this.#hear(client, notice, host) : early.push(notice)));
-    const argon2id = (password: Bytes, salt: Bytes, passes: number, memory: number) =>
-      this.#call("argon2id", { password, salt, passes, memory }) as Promise<Bytes>;
+    let opened: ((notice: Notice) => void) | undefined;
+    channel?.listen((notice) => void (opened ? opened(notice) : early.push(notice)));
+    const argon2id = async (password: Bytes, salt: Bytes, passes: number, memory: number) =>
+      (await starting).#call("argon2id", { password, salt, passes, memory }) as Promise<Bytes>;
     let store: Client["store"] | undefined;
     try {
-      store = channel
-        ? await DatabaseStore.open(database!, { secret, existing, argon2id, channel, lost: () => host.happened({ kind: "closed" }) })
+      const opening = channel
+        ? DatabaseStore.open(database!, { secret, existing, argon2id, channel, lost: () => host.happened({ kind: "closed" }) })
         : new MemoryStore();
+      void detect(); // while the browser finds the database
+      store = await opening;
       const keys = await openKeys(store, requireNonExtractable);
-      client = (await this.#call("open", { ...rest, store, keys, authenticator: host })) as number;
-      this.#clients.set(client, { store, channel, heard: Promise.resolve() });
-      for (const notice of early.splice(0)) this.#hear(client, notice, host);
+      const runtime = await starting;
+      const client = (await runtime.#call("open", { ...rest, store, keys, authenticator: host })) as number;
+      runtime.#clients.set(client, { store, channel, heard: Promise.resolve() });
+      opened = (notice) => runtime.#hear(client, notice, host);
+      for (const notice of early.splice(0)) opened(notice);
       return client;
     } catch (error) {
       store?.close();
       channel?.close();
+      await starting;
       throw error;
     }
   }

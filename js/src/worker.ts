@@ -10,6 +10,10 @@ interface Waiting {
 }
 
 let runtime: Runtime;
+let starting: Promise<Runtime>;
+let give: (module: WebAssembly.Module | undefined) => void;
+/** The program as the page has compiled it, if it could. */
+const compiled = new Promise<WebAssembly.Module | undefined>((resolve) => (give = resolve));
 let asked = 0;
 const asking = new Map<number, Waiting>();
 const aborts = new Map<number, AbortController>(); // of the calls under way that can be cancelled
@@ -27,18 +31,22 @@ addEventListener("message", (event: MessageEvent<Request>) => {
     aborts.get(request.id)?.abort();
     return;
   }
+  if (request.kind === "program") {
+    give(request.module);
+    return;
+  }
   carryOut(request).then(
     (value) => post({ kind: "result", id: request.id, value }),
     (error: unknown) => post({ kind: "result", id: request.id, error: errorValue(error) }),
   );
 });
 
-function carryOut(request: Exclude<Request, { kind: "answer" | "cancel" }>): Promise<unknown> {
+function carryOut(request: Exclude<Request, { kind: "answer" | "cancel" | "program" }>): Promise<unknown> {
   switch (request.kind) {
     case "start":
       return start(request.wasm);
     case "open":
-      return runtime.open(request.place, request.settings, host(request.host));
+      return Runtime.open(starting, request.place, request.settings, host(request.host));
     case "lock":
       return runtime.setLock(request.client, request.secret, request.current);
     case "call":
@@ -50,9 +58,13 @@ function carryOut(request: Exclude<Request, { kind: "answer" | "cancel" }>): Pro
 
 /** Starts the program, and returns the name of a lock that is held as long as this worker lives, if there are locks. */
 async function start(wasm: string | undefined): Promise<string | undefined> {
-  const [started, lock] = await Promise.all([Runtime.start(wasm), live()]);
-  runtime = started;
-  runtime.onDeath = (error) => post({ kind: "died", error: errorValue(error) });
+  const lock = live();
+  starting = Promise.all([Runtime.start(wasm, compiled), lock]).then(([started]) => {
+    runtime = started;
+    runtime.onDeath = (error) => post({ kind: "died", error: errorValue(error) });
+    return runtime;
+  });
+  await starting;
   return lock;
 }
 

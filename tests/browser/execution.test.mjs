@@ -14,6 +14,7 @@ const page = '<!doctype html><html lang="en"><meta charset="utf-8"><title>execut
 
 describe("the program", { timeout: 110_000 }, () => {
   let server, browser, context, watched, wasm;
+  let held; // what the program waits for, where it is asked for by that name
 
   before(async () => {
     wasm = await readFile(join(dist, "webmls.wasm"));
@@ -50,6 +51,8 @@ describe("the program", { timeout: 110_000 }, () => {
       return send(200, "application/wasm", await readFile(join(dist, file)));
     }
     if (path.startsWith("/alone/") && !path.endsWith("worker.js")) return send(200, "text/javascript", await readFile(join(dist, path.slice("/alone/".length))));
+    if (path === "/as/held") await held;
+    if (path === "/as/held") return send(200, "application/wasm", wasm);
     if (path === "/as/octets") return send(200, "application/octet-stream", wasm);
     if (path === "/as/text") return send(200, "text/plain; charset=utf-8", wasm);
     if (path === "/as/nothing") return send(200, undefined, wasm);
@@ -93,6 +96,14 @@ describe("the program", { timeout: 110_000 }, () => {
       const { code, detail } = await page.evaluate(() => kit.refusal(kit.open("alice", { thread: "current" })));
       assert.equal(code, "INSTANCE_FAILED");
       assert.match(detail, /Content Security Policy/);
+    },
+    { path: "no-wasm", faults: /violates the following Content Security Policy directive|^policy script-src wasm-eval/ },
+  );
+
+  onPage(
+    "a policy that leaves the program to the worker is enough",
+    async (page) => {
+      assert.equal(await page.evaluate(async () => (await kit.open("alice")).identities().then((list) => list.length)), 0);
     },
     { path: "no-wasm", faults: /violates the following Content Security Policy directive|^policy script-src wasm-eval/ },
   );
@@ -151,10 +162,25 @@ describe("the program", { timeout: 110_000 }, () => {
         assert.match(refusals.other.detail, /the program (did not start|ended with exit code 2)$/);
         await workers(page, 0);
         await unlocked();
+        assert.equal(await page.evaluate(() => kit.remove("alice")), "deleted"); // nobody has it open
         assert.equal(await page.evaluate(async (options) => (await kit.open("alice", options)).identities().then((list) => list.length), { thread }), 0);
       },
       { faults: /Failed to load resource/ },
     );
+
+    onPage(`thread "${thread}": is loaded while the database is opened`, async (page) => {
+      let release;
+      held = new Promise((resolve) => (release = resolve));
+      try {
+        await page.evaluate((options) => {
+          globalThis.opening = kit.open("alice", options);
+        }, { thread, wasm: "/as/held" });
+        await watched.until("there is a database", async () => (await indexedDB.databases()).some(({ name }) => name === "alice"));
+      } finally {
+        release();
+      }
+      assert.equal(await page.evaluate(async () => (await (await opening).identities()).length), 0);
+    });
 
     onPage(`thread "${thread}": is shared by the clients of a page, and ends with the last of them`, async (page) => {
       const load = page.evaluate(async (options) => {
@@ -162,7 +188,9 @@ describe("the program", { timeout: 110_000 }, () => {
         await Promise.all(clients.map((mls) => mls.createIdentity("alice")));
         return performance.getEntriesByType("resource").filter(({ name }) => name.endsWith("webmls.wasm")).length;
       }, { thread });
-      assert.equal(await load, thread === "worker" ? 0 : 1); // the worker has loaded its own
+      assert.equal(await load, 1); // the page compiles it while the worker starts
+      const loads = () => performance.getEntriesByType("resource").filter(({ name }) => name.endsWith("webmls.wasm")).length;
+      if (thread === "worker") assert.equal(await page.workers()[0].evaluate(loads), 0);
       await workers(page, thread === "worker" ? 1 : 0);
       // Libraries that find a process on the page take it for Node.
       assert.deepEqual(await page.evaluate(() => ["Go", "process", "path"].filter((name) => name in globalThis)), []);

@@ -19,8 +19,9 @@ type Curve struct {
 	order element // as an integer
 	teeth int     // the distance in bits between two teeth of the comb
 	// comb has the sum of 2^(i*teeth) times the base point for each i whose bit
-	// is set in the index.
-	comb [1 << combTeeth]point
+	// is set in the index. Most programs multiply on no curve or on one: it is
+	// made when it is first asked for.
+	comb func() *[1 << combTeeth]point
 }
 
 const combTeeth = 4
@@ -57,15 +58,19 @@ func newCurve(p, b, x, y, order string) *Curve {
 	tooth := point{z: f.one}
 	f.setBytes(&tooth.x, fromHex(x))
 	f.setBytes(&tooth.y, fromHex(y))
-	c.comb[0] = c.infinity()
-	for i := range combTeeth {
-		for j := range 1 << i {
-			c.add(&c.comb[1<<i|j], &c.comb[j], &tooth)
+	c.comb = sync.OnceValue(func() *[1 << combTeeth]point {
+		var comb [1 << combTeeth]point
+		comb[0] = c.infinity()
+		for i := range combTeeth {
+			for j := range 1 << i {
+				c.add(&comb[1<<i|j], &comb[j], &tooth)
+			}
+			for range c.teeth {
+				c.add(&tooth, &tooth, &tooth)
+			}
 		}
-		for range c.teeth {
-			c.add(&tooth, &tooth, &tooth)
-		}
-	}
+		return &comb
+	})
 	return c
 }
 
@@ -114,7 +119,7 @@ func (c *Curve) PublicKey(scalar []byte) []byte {
 		}
 		return k[i/32] >> (i % 32) & 1
 	}
-	sum := c.infinity()
+	comb, sum := c.comb(), c.infinity()
 	for i := c.teeth - 1; i >= 0; i-- {
 		c.add(&sum, &sum, &sum)
 		var index uint32
@@ -122,8 +127,8 @@ func (c *Curve) PublicKey(scalar []byte) []byte {
 			index |= bit(i+tooth*c.teeth) << tooth
 		}
 		var term point
-		for j := range c.comb {
-			term.setWhere(uint32(j), index, &c.comb[j])
+		for j := range comb {
+			term.setWhere(uint32(j), index, &comb[j])
 		}
 		c.add(&sum, &sum, &term)
 	}
