@@ -13,8 +13,8 @@ import (
 
 // Long work: joining a group of a thousand members, adding as many, making many
 // key packages. Nearly all of its time goes into lists of public-key operations.
-// Where someone watches the work or may cancel it, these lists are done in steps;
-// else each is one call of Keys, as it always is for short ones.
+// Where someone watches the work, these lists are done in steps; else each is one
+// call of Keys, which ends with its context, as it always is for short ones.
 
 // stepSize is how many operations of a list are done between looks at the context.
 const stepSize = 128
@@ -145,7 +145,7 @@ func refused(code mlserr.Code, detail string, err error) error {
 }
 
 // stepKeys are Keys whose long lists are done in steps, under a context that
-// someone watches or may end.
+// someone watches.
 type stepKeys struct{ suite.Keys }
 
 // inSteps runs f over the parts of a long list, and counts them. Where there is
@@ -153,7 +153,7 @@ type stepKeys struct{ suite.Keys }
 func inSteps(ctx context.Context, n int, f func(from, to int) error) error {
 	p := progressOf(ctx)
 	size := n
-	if p != nil || ctx.Done() != nil {
+	if p != nil {
 		size = stepSize
 	}
 	for from := 0; from < n; from += size {

@@ -1,7 +1,9 @@
-/** The worker: a {@link Runtime}, and the messages of connection.ts. */
+/** The worker: a {@link Runtime}, and the messages of connection.ts; or, by its name, one of its crew. */
 import type { HostAuthenticator } from "./bridge.js";
 import type { HostClient, Request, Response } from "./connection.js";
 import { errorOf, errorValue } from "./errors.js";
+import { allowCrew, callCrew, crewName, serve } from "./host/crew.js";
+import { work } from "./host/keys.js";
 import { Runtime } from "./runtime.js";
 
 interface Waiting {
@@ -18,7 +20,14 @@ let asked = 0;
 const asking = new Map<number, Waiting>();
 const aborts = new Map<number, AbortController>(); // of the calls under way that can be cancelled
 
-addEventListener("message", (event: MessageEvent<Request>) => {
+if (self.name === crewName) {
+  serve(work);
+} else {
+  allowCrew();
+  onmessage = hear;
+}
+
+function hear(event: MessageEvent<Request>): void {
   const request = event.data;
   if (request.kind === "answer") {
     const waiting = asking.get(request.id);
@@ -39,7 +48,7 @@ addEventListener("message", (event: MessageEvent<Request>) => {
     (value) => post({ kind: "result", id: request.id, value }),
     (error: unknown) => post({ kind: "result", id: request.id, error: errorValue(error) }),
   );
-});
+}
 
 function carryOut(request: Exclude<Request, { kind: "answer" | "cancel" | "program" }>): Promise<unknown> {
   switch (request.kind) {
@@ -50,10 +59,20 @@ function carryOut(request: Exclude<Request, { kind: "answer" | "cancel" | "progr
     case "lock":
       return runtime.setLock(request.client, request.secret, request.current);
     case "call":
+      if (long.test(request.method) && weight(request.args) > heavy) callCrew();
       return request.controlled ? controlled(request) : runtime.call(request.method, request.args as never);
     case "close":
       return runtime.close(request.client);
   }
+}
+
+/** Calls that have long lists of keys and signatures, where their arguments have so many bytes: those of a hundred members. */
+const long = /^join|commit$|receive$/;
+const heavy = 32_768;
+
+function weight(value: unknown): number {
+  if (value instanceof Uint8Array) return value.length;
+  return typeof value === "object" && value !== null ? Object.values(value).reduce((sum: number, part) => sum + weight(part), 0) : 0;
 }
 
 /** Starts the program, and returns the name of a lock that is held as long as this worker lives, if there are locks. */

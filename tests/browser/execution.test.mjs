@@ -12,7 +12,7 @@ const dist = built("js/dist");
 const scripts = { "/kit.js": readFileSync(new URL("fixtures/execution.js", import.meta.url)) };
 const page = '<!doctype html><html lang="en"><meta charset="utf-8"><title>execution</title><link rel="icon" href="data:,">';
 
-describe("the program", { timeout: 110_000 }, () => {
+describe("the program", { timeout: 300_000 }, () => {
   let server, browser, context, watched, wasm;
   let held; // what the program waits for, where it is asked for by that name
 
@@ -275,5 +275,98 @@ describe("the program", { timeout: 110_000 }, () => {
     if (thread === "worker") {
       dies("the browser ends its worker", (page) => page.workers()[0].evaluate(() => self.close()).catch(() => {}), ["INSTANCE_DIED"]);
     }
+  }
+
+  /** Opens a client, and has its worker tell what becomes of its crew of two; `meddle` may change what a hand is. */
+  async function withCrew(page, meddle = () => {}) {
+    await page.evaluate(async () => {
+      globalThis.told = [];
+      new BroadcastChannel("told").onmessage = ({ data }) => told.push(data);
+      globalThis.first = await kit.open("first");
+    });
+    await page.workers()[0].evaluate(() => {
+      const told = new BroadcastChannel("told");
+      Object.defineProperty(navigator, "hardwareConcurrency", { value: 3, configurable: true });
+      globalThis.Worker = class extends Worker {
+        constructor(url, options) {
+          super(url, options);
+          told.postMessage(`made ${options.name}`);
+          this.addEventListener("message", () => told.postMessage("did"));
+          this.addEventListener("error", () => told.postMessage("failed"));
+        }
+        terminate() {
+          super.terminate();
+          told.postMessage("ended");
+        }
+      };
+    });
+    await page.workers()[0].evaluate(meddle);
+  }
+  const told = (page, what) => page.evaluate((what) => told.filter((one) => one.startsWith(what)).length, what);
+  const expected = { refused: { code: "INVALID_SIGNATURE", detail: "signature 120" }, same: true };
+
+  for (const suite of [1, 2]) {
+    onPage(`suite ${suite}: a crew takes its share of long lists, the result is the same, and it leaves`, async (page) => {
+      const alone = await page.evaluate((suite) => kit.crowd(140, { suite, thread: "current" }), suite);
+      assert.deepEqual(alone, expected);
+      // What is long to the crew is short to this test.
+      await withCrew(page, () => {
+        const { setTimeout } = globalThis;
+        globalThis.setTimeout = (f, ms, ...params) => setTimeout(f, ms === 10_000 ? 700 : ms, ...params);
+      });
+      assert.deepEqual(await page.evaluate((suite) => kit.crowd(140, { suite }), suite), alone);
+      assert.equal(await told(page, "made webmls-crew"), 2 * Math.ceil((await told(page, "made")) / 2));
+      assert.ok((await told(page, "did")) > 10);
+      await watched.until("the crew has left", () => told.filter((one) => one === "ended").length === told.filter((one) => one.startsWith("made")).length);
+      await page.evaluate(() => first.close());
+      await workers(page, 0);
+      await unlocked();
+    });
+  }
+
+  /** What a hand may be that is of no use, and what of it is seen. */
+  const useless = {
+    "is refused by a policy": () => {
+      globalThis.Worker = class {
+        constructor() {
+          throw new DOMException("no", "SecurityError");
+        }
+      };
+    },
+    "is not there": () => {
+      const before = Worker;
+      globalThis.Worker = class extends before {
+        constructor(url, options) {
+          super(new URL("/missing.js", url), options);
+        }
+      };
+    },
+    "says nothing": () => {
+      Worker.prototype.postMessage = () => {};
+    },
+    "dies in the middle": () => {
+      const before = Worker;
+      globalThis.Worker = class extends before {
+        constructor(url, options) {
+          super(url, options);
+          let done = 0;
+          this.addEventListener("message", () => ++done === 2 && super.terminate());
+        }
+      };
+    },
+  };
+  for (const [how, meddle] of Object.entries(useless)) {
+    onPage(
+      `a crew that ${how} is done without`,
+      async (page) => {
+        await withCrew(page, meddle);
+        assert.deepEqual(await page.evaluate(() => kit.crowd(140, { suite: 1 })), expected);
+        if (how === "is not there") assert.equal(await told(page, "made"), 2); // it is tried once
+        await page.evaluate(() => first.close());
+        await workers(page, 0);
+        await unlocked();
+      },
+      { faults: /Failed to load resource/ },
+    );
   }
 });

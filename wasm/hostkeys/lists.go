@@ -13,10 +13,6 @@ import (
 	"webmls/mls/suite"
 )
 
-// crossing is how many elements of a list cross at once: enough that the
-// crossing costs nothing, few enough that a list can be stopped.
-const crossing = 256
-
 // Verify implements suite.Keys. The answer is Go's for every input, whoever
 // finds it.
 func (k *Keys) Verify(ctx context.Context, id suite.ID, list []suite.Verification) (int, error) {
@@ -26,7 +22,7 @@ func (k *Keys) Verify(ctx context.Context, id suite.ID, list []suite.Verificatio
 	}
 	bad, err := -1, error(nil)
 	for start := 0; start < len(list) && bad == -1 && err == nil; {
-		inGo, n := false, min(crossing, len(list)-start)
+		inGo, n := false, len(list)-start // in one crossing, so that the host can share it out
 		if a.curve == nil {
 			inGo, n = paces.verify.next(len(list), len(list)-start)
 		}
@@ -52,7 +48,11 @@ func (a *algorithm) verify(ctx context.Context, list []suite.Verification) (int,
 		return 0, err
 	}
 	readable := len(list)
-	var p packer
+	size := 0
+	for _, v := range list {
+		size += 12 + len(v.PublicKey) + len(v.Message) + len(v.Signature)
+	}
+	p := packer{make([]byte, 0, size)}
 	for i, v := range list {
 		raw, ok := a.signatureOfHost(v.Signature)
 		if !ok || !a.verifies(v.PublicKey, raw) {
@@ -135,7 +135,7 @@ func (k *Keys) Encapsulate(ctx context.Context, id suite.ID, publicKeys [][]byte
 	}
 	out := make([]suite.Encapsulation, 0, len(publicKeys))
 	for len(out) < len(publicKeys) && err == nil {
-		inGo, n := false, min(crossing, len(publicKeys)-len(out))
+		inGo, n := false, len(publicKeys)-len(out)
 		if a.curve == nil {
 			inGo, n = paces.encapsulate.next(len(publicKeys), len(publicKeys)-len(out))
 		}
@@ -221,7 +221,7 @@ func (p *pace) next(length, left int) (inGo bool, n int) {
 	defer p.mu.Unlock()
 	switch {
 	case p.count[0] >= trialSize && p.count[1] >= trialSize:
-		return p.best[1] < p.best[0], min(crossing, left)
+		return p.best[1] < p.best[0], left
 	case length < trialList:
 		return false, left
 	}

@@ -7,6 +7,7 @@
  */
 import type { Bytes, HostKeys, HostStore, KeyKind } from "../bridge.js";
 import { failure } from "../errors.js";
+import { join, share, unpack, type Work } from "./crew.js";
 
 /** The NIST curves: the size of a coordinate in bytes, and the hash of their ECDSA. */
 const curves: Record<string, { size: number; hash: string }> = {
@@ -81,11 +82,14 @@ export async function openKeys(store: HostStore, requireNonExtractable: boolean)
     generateBytes,
     importKey,
     sign,
-    verify,
+    verify: async (algorithm, packed) => (await share(work, "verify", algorithm, packed, 3)).indexOf(0),
     diffieHellman,
-    encapsulate,
+    encapsulate: (algorithm, packed) => share(work, "encapsulate", algorithm, packed, 1),
   };
 }
+
+/** What is done to lists. */
+export const work: Work = { verify, encapsulate };
 
 /** Does everything once that {@link HostKeys} promises of an algorithm, and returns the private keys that it did it with. */
 async function attempt(name: string): Promise<CryptoKey[] | undefined> {
@@ -105,8 +109,8 @@ async function attemptSignature(name: string): Promise<CryptoKey> {
   const pair = await generatePair("sign", name, false);
   const publicKey = await exportPublic(pair);
   const signature = await sign(name, pair.privateKey, message);
-  must((await verify(name, pack(publicKey, message, signature))) === -1);
-  if (name === "Ed25519") for (const [key, bad] of forgeries) must((await verify(name, pack(fromHex(key), message, fromHex(bad)))) === 0);
+  must((await verify(name, pack(publicKey, message, signature)))[0] === 1);
+  if (name === "Ed25519") for (const [key, bad] of forgeries) must((await verify(name, pack(fromHex(key), message, fromHex(bad))))[0] === 0);
   return pair.privateKey;
 }
 
@@ -198,13 +202,14 @@ async function sign(algorithm: string, key: CryptoKey, message: Bytes): Promise<
   return new Uint8Array(await crypto.subtle.sign(signatureAlgorithm(algorithm), key, message));
 }
 
-async function verify(algorithm: string, packed: Bytes): Promise<number> {
+/** Returns for each signature 1 if it is good, else 0. */
+async function verify(algorithm: string, packed: Bytes): Promise<Bytes> {
   const parts = unpack(packed);
   const checks: Promise<boolean>[] = [];
   for (let i = 0; i + 2 < parts.length; i += 3) {
     checks.push(verifyOne(algorithm, parts[i]!, parts[i + 1]!, parts[i + 2]!));
   }
-  return (await Promise.all(checks)).indexOf(false);
+  return Uint8Array.from(await Promise.all(checks), Number);
 }
 
 async function verifyOne(algorithm: string, publicKey: Bytes, message: Bytes, signature: Bytes): Promise<boolean> {
@@ -231,15 +236,7 @@ async function encapsulate(algorithm: string, packed: Bytes): Promise<Bytes> {
       return [await exportPublic(ephemeral), await diffieHellman(algorithm, ephemeral.privateKey, publicKey)];
     }),
   );
-  const parts = pairs.flat();
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  for (const [, shared] of pairs) shared!.fill(0);
-  return out;
+  return join(pairs.flat());
 }
 
 function keyAlgorithm(kind: KeyKind, algorithm: string): EcKeyImportParams | Algorithm {
@@ -256,27 +253,9 @@ function usages(kind: KeyKind): KeyUsage[] {
   return kind === "sign" ? ["sign"] : ["deriveBits"];
 }
 
+/** Packs byte strings, and wipes them. */
 function pack(...parts: Bytes[]): Bytes {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + 4 + part.length, 0));
-  const view = new DataView(out.buffer);
-  let at = 0;
-  for (const part of parts) {
-    view.setUint32(at, part.length, true);
-    out.set(part, at + 4);
-    at += 4 + part.length;
-  }
-  return out;
-}
-
-function unpack(packed: Bytes): Bytes[] {
-  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
-  const parts: Bytes[] = [];
-  for (let at = 0; at < packed.length; ) {
-    const length = view.getUint32(at, true);
-    parts.push(packed.subarray(at + 4, at + 4 + length));
-    at += 4 + length;
-  }
-  return parts;
+  return join(parts.flatMap((part) => [new Uint8Array(Uint32Array.of(part.length).buffer), part]));
 }
 
 function fromHex(text: string): Bytes {

@@ -1,0 +1,173 @@
+/**
+ * The crew: workers below the program's own that take a share of long lists of
+ * public-key operations. Chromium does WebCrypto on the thread that asks, so that
+ * nothing else does two of them at once.
+ *
+ * Nobody depends on a hand: each is given a stretch of the list and does it from
+ * the front, while this thread does all stretches from the back until nothing is
+ * left. One that could not be started, is slow or has died leaves more to do here.
+ */
+import type { Bytes } from "../bridge.js";
+
+/** What is done to the elements of a list: its result has as many bytes for each. */
+export type Work = Record<"verify" | "encapsulate", (algorithm: string, packed: Bytes) => Promise<Bytes>>;
+
+/** To a hand: a stretch of a list; none of it when the list is done. */
+interface Order {
+  id: number;
+  kind: keyof Work;
+  algorithm: string;
+  from: number;
+  parts: Bytes[];
+}
+
+/** From a hand: the result of a part. */
+interface Report {
+  id: number;
+  part: number;
+  result: Bytes;
+}
+
+/** A list is shared out from this many elements on, in parts of that many. */
+const longList = 128;
+const partLength = 16;
+
+/** The name of a worker that is one of the crew. */
+export const crewName = "webmls-crew";
+
+/** Hands stay for what may come next: ms. */
+const patience = 10_000;
+
+let script: string | undefined; // what hands run; none without
+let hands: Worker[] = [];
+let leave: ReturnType<typeof setTimeout> | undefined;
+let lists = 0;
+const results = new Map<number, Bytes[]>(); // of the lists under way
+
+/** Lets this thread have a crew: it is a worker whose script, this one, recognises `crewName`. */
+export function allowCrew(): void {
+  script = location.href;
+}
+
+/** Calls the crew, whose coming takes as long as hundreds of operations: early, where a long list is to be expected. */
+export function callCrew(): void {
+  clearTimeout(leave);
+  leave = setTimeout(dismiss, patience);
+  try {
+    while (script && hands.length < Math.min(navigator.hardwareConcurrency || 1, 4) - 1) {
+      const hand = new Worker(script, { type: "module", name: crewName });
+      hand.onmessage = ({ data }: MessageEvent<Report>) => take(data);
+      hand.onerror = (event) => {
+        event.preventDefault();
+        disband();
+      };
+      hands.push(hand);
+    }
+  } catch {
+    disband();
+  }
+}
+
+/** Where a hand fails, as by a policy of the page, there will be none. */
+function disband(): void {
+  script = undefined;
+  dismiss();
+}
+
+/** What hands were about to do is done here. */
+function dismiss(): void {
+  for (const hand of hands) hand.terminate();
+  hands = [];
+}
+
+/** Takes a result, or wipes it when there is one or none is needed. */
+function take({ id, part, result }: Report): void {
+  const found = results.get(id);
+  if (found && !found[part]) found[part] = result;
+  else result.fill(0);
+}
+
+/** Does a packed list whose elements are so many byte strings, with the crew if it is long and there is one. */
+export async function share(work: Work, kind: keyof Work, algorithm: string, packed: Bytes, strings: number): Promise<Bytes> {
+  const list = unpack(packed);
+  if (list.length < strings * longList) return work[kind](algorithm, packed);
+  const parts: Bytes[] = [];
+  let from = 0;
+  for (let i = 0; i < list.length; ) {
+    let to = from;
+    for (const string of list.slice(i, (i += strings * partLength))) to += 4 + string.length;
+    parts.push(packed.subarray(from, to));
+    from = to;
+  }
+  callCrew();
+  const id = ++lists;
+  const crew = hands;
+  const stretch = Math.ceil(parts.length / (crew.length || 1));
+  const tell = (hand: Worker, from: number, to: number) => hand.postMessage({ id, kind, algorithm, from, parts: parts.slice(from, to) } satisfies Order);
+  crew.forEach((hand, i) => tell(hand, i * stretch, (i + 1) * stretch));
+  const found: Bytes[] = [];
+  results.set(id, found);
+  try {
+    for (const part of [...parts.keys()].sort((a, b) => (b % stretch) - (a % stretch))) {
+      await turn(); // what the hands report is heard, and the program goes on
+      if (!found[part]) take({ id, part, result: await work[kind](algorithm, parts[part]!) });
+    }
+    return join(found);
+  } finally {
+    results.delete(id);
+    for (const hand of crew) tell(hand, 0, 0);
+  }
+}
+
+/** Joins byte strings, and wipes them. */
+export function join(parts: Bytes[]): Bytes {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+    part.fill(0);
+  }
+  return out;
+}
+
+/** Takes byte strings apart, each with its length in front. */
+export function unpack(packed: Bytes): Bytes[] {
+  const view = new DataView(packed.buffer, packed.byteOffset);
+  const parts: Bytes[] = [];
+  for (let at = 0; at < packed.length; ) {
+    const start = at + 4;
+    parts.push(packed.subarray(start, (at = start + view.getUint32(at, true))));
+  }
+  return parts;
+}
+
+/** The life of a hand. */
+export function serve(work: Work): void {
+  const wanted = new Set<number>();
+  onmessage = async ({ data: { id, kind, algorithm, from, parts } }: MessageEvent<Order>) => {
+    wanted.add(id);
+    for (const part of parts) {
+      // What fails fails again where it was asked for.
+      const result = await work[kind](algorithm, part).catch(() => {});
+      if (!result) break;
+      postMessage({ id, part: from++, result } satisfies Report, { transfer: [result.buffer] });
+      await turn();
+      if (!wanted.has(id)) return;
+    }
+    wanted.delete(id);
+  };
+}
+
+let channel: MessageChannel | undefined;
+const turns: (() => void)[] = [];
+
+/** Waits until this thread has heard what there is to hear. */
+function turn(): Promise<void> {
+  if (!channel) {
+    channel = new MessageChannel();
+    channel.port1.onmessage = () => turns.shift()!();
+  }
+  channel.port2.postMessage(0);
+  return new Promise((resolve) => turns.push(resolve));
+}
