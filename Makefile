@@ -101,10 +101,11 @@ test-wasm: vectors browsers bin/wasmbrowsertest $(HOST_KEYS)
 test-types: build docs
 	@for folder in $(filter js web/%,$(PACKAGES)); do echo "npm run check  in $$folder"; (cd $$folder && npm run --silent check); done
 
-## test-browser: the chat over the real delivery service, in real browsers
+## test-browser: the chat over the real delivery service, in real browsers; and that bench-browser works
 .PHONY: test-browser
-test-browser: build browsers webkit tests/browser/node_modules/.package-lock.json
+test-browser: build browsers webkit tests/browser/node_modules/.package-lock.json tests/bench/node_modules/.package-lock.json
 	cd tests/browser && npm test --silent
+	cd tests/bench && npm test --silent
 
 ## test-delivery: the tests of the modules below the root one
 .PHONY: test-delivery
@@ -131,7 +132,7 @@ bench-start: build-js browsers tests/browser/node_modules/.package-lock.json
 bench-store: build-js browsers tests/browser/node_modules/.package-lock.json
 	cd tests/browser && node bench/store.mjs
 
-## bench-browser: every operation in Chromium, against other implementations; BROWSER_BENCH holds options of tests/bench/run.mjs
+## bench-browser: every operation in browsers, beside other implementations; BROWSER_BENCH holds options (tests/bench/README.md)
 .PHONY: bench-browser
 bench-browser: build-js browsers tests/browser/node_modules/.package-lock.json tests/bench/node_modules/.package-lock.json
 	cd tests/bench && node run.mjs $(BROWSER_BENCH)

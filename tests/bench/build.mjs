@@ -26,8 +26,8 @@ export async function buildPage() {
     await build({ ...common, entryPoints: { adapter: `adapters/${adapter}.js` }, outdir, splitting: true, external: ["/webmls/*", ...optional] });
     for (const asset of assets[adapter] ?? []) copyFileSync(here(`node_modules/${asset}`), join(outdir, asset.split("/").at(-1)));
   }
-  await build({ ...common, entryPoints: ["page/scenario.js"], outdir: dist });
-  copyFileSync(here("page/index.html"), join(dist, "index.html"));
+  await build({ ...common, entryPoints: ["page/scenario.js", "page/cold.js", "page/instrument.js"], outdir: dist });
+  for (const page of ["index.html", "cold.html"]) copyFileSync(here(`page/${page}`), join(dist, page));
   cpSync(webmls, join(dist, "webmls"), { recursive: true, filter: (file) => !/\.(d\.ts|map)$/.test(file) });
   return dist;
 }

@@ -2,14 +2,15 @@
 // implementation is driven; two entries may share one, as two variants.
 
 /**
- * ours: one of WebMLS; the first of these is what targets are about.
- * stores: whether an operation is on the disk when it is done.
- * browser: the only one that has it.
- * suites: those that it has, of those measured.
+ * - ours: one of WebMLS. The one that targets.mjs is about is `webmls`.
+ * - package: what it is called in package.json.
+ * - stores: an operation is in IndexedDB when it is done, or soon after.
+ * - browser: the only one that has it; else it is bundled and loaded.
  */
 export const implementations = {
-  webmls: { adapter: "webmls", label: "WebMLS, IndexedDB", ours: true, stores: true, suites: [1, 2] },
-  "core-crypto": { adapter: "core-crypto", label: "core-crypto 10.3, IndexedDB", package: "@wireapp/core-crypto", stores: true, suites: [1, 2] },
-  "ts-mls-1": { adapter: "ts-mls-1", label: "ts-mls 1.6, no storage", package: "ts-mls-1", suites: [1, 2] },
-  "ts-mls-2": { adapter: "ts-mls-2", label: "ts-mls 2.0.0-rc.10, no storage", package: "ts-mls-2", suites: [1, 2] },
+  webmls: { adapter: "webmls", label: "WebMLS", ours: true, stores: true, suites: [1, 2] },
+  "core-crypto": { adapter: "core-crypto", label: "core-crypto", package: "@wireapp/core-crypto", stores: true, suites: [1, 2] },
+  "ts-mls-1": { adapter: "ts-mls-1", label: "ts-mls 1", package: "ts-mls-1", suites: [1, 2] },
+  "ts-mls-2": { adapter: "ts-mls-2", label: "ts-mls 2", package: "ts-mls-2", suites: [1, 2] },
+  firefox: { adapter: "firefox", label: "Firefox's own", browser: "firefox", suites: [1] },
 };

@@ -27,25 +27,40 @@ const rest = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 /** The longest of the spans that overlap with another. */
 const longest = (spans, from, to) => Math.max(0, ...spans.filter(([a, b]) => a < to && b > from).map(([a, b]) => b - a));
 
+/** What an error says: those of other packages are of all kinds. */
+function describe(error) {
+  const details = JSON.stringify(error, (key, value) => (typeof value === "bigint" ? String(value) : value));
+  return `${error?.name ?? ""} ${error?.message ?? error} ${details === "{}" ? "" : details}`.trim().slice(0, 500);
+}
+
 export class Clock {
   #runs = [];
 
-  /** Carries out an operation and takes its time. */
+  /** Carries out an operation and takes its time; or, where instrument.js is loaded, counts what it stores. */
   async time(name, operation) {
+    const before = await globalThis.meter?.(false);
     await task();
     const from = performance.now();
-    const result = await operation();
-    this.#runs.push([name, from, performance.now()]);
+    let result;
+    try {
+      result = await operation();
+    } catch (error) {
+      throw new Error(`${name}: ${describe(error)}`, { cause: error });
+    }
+    const to = performance.now();
+    const after = await globalThis.meter?.();
+    this.#runs.push([name, from, to, after && after.written - before.written]);
     return result;
   }
 
-  /** For each operation a list of [milliseconds, longest task, longest time without a beat]. */
+  /** For each operation a list of [milliseconds, longest task, longest time without a beat, bytes stored]. */
   async samples() {
     await rest(100);
     if (observer) note(observer.takeRecords());
     const samples = {};
-    for (const [name, from, to] of this.#runs) {
-      (samples[name] ??= []).push([to - from, observer ? longest(longTasks, from, to) : null, longest(gaps, from, to)]);
+    for (const [name, from, to, written] of this.#runs) {
+      const task = observer ? longest(longTasks, from, to) : null;
+      (samples[name] ??= []).push(written === undefined ? [to - from, task, longest(gaps, from, to)] : [null, null, null, written]);
     }
     longTasks.length = gaps.length = 0;
     return samples;

@@ -60,7 +60,20 @@ export async function pool(of, n) {
 
 const poolOf = ({ adapter, suite }) => `${adapter} ${suite}`;
 
-/** A group of n others, from its beginning to its reopening. Returns samples and sizes. */
+/** Adds one after the other, for an implementation that cannot add many; who is live joins when it is added. */
+async function addInTurn(own, keyPackages, live) {
+  for (const [i, keyPackage] of keyPackages.entries()) {
+    const { commit, welcome } = await own.addOne(keyPackage);
+    for (const { group } of live) await group?.process(commit);
+    const member = live.find(({ leaf }) => leaf === i + 1);
+    if (member) member.group = await member.client.join(welcome);
+  }
+}
+
+/**
+ * A group of n others, from its beginning to its reopening. Returns samples and sizes.
+ * With updatesLast members are removed and added in the blank tree, else in the populated one.
+ */
 export async function group(of, n, reps) {
   clean();
   const clock = new Clock();
@@ -77,9 +90,13 @@ export async function group(of, n, reps) {
   }
 
   let own = await clock.time("createGroup", () => creator.createGroup(utf8(crypto.randomUUID())));
-  const added = await clock.time("add", () => own.add(keyPackages));
-  Object.assign(bytes, { add: added.commit.length, welcome: added.welcome.length });
-  for (const member of live) member.group = await clock.time("join", () => member.client.join(added.welcome));
+  if (own.add) {
+    const added = await clock.time("add", () => own.add(keyPackages));
+    Object.assign(bytes, { add: added.commit.length, welcome: added.welcome.length });
+    for (const member of live) member.group = await clock.time("join", () => member.client.join(added.welcome));
+  } else {
+    await addInTurn(own, keyPackages, live);
+  }
   const groups = () => [own, ...live.map(({ group }) => group)];
   await inStep(groups(), "joining");
 
@@ -90,21 +107,24 @@ export async function group(of, n, reps) {
     for (const { group } of live) await clock.time(`${name}:process`, () => group.process(made.commit));
     return made;
   };
-  for (let i = 0; i < reps; i++) await commit("updateBlank", () => own.selfUpdate());
-  await inStep(groups(), "updates in the blank tree");
+  const updates = async () => {
+    for (let i = 0; i < reps; i++) await commit("updateBlank", () => own.selfUpdate());
+    await inStep(groups(), "updates in the blank tree");
 
-  // From the last to the first, so that each encrypts to no more than the half of the
-  // tree that it is in. Who has committed, and does not receive later, may leave.
-  for (const member of live.slice().reverse()) {
-    const { commit } = await member.group.selfUpdate();
-    for (const group of groups()) if (group !== member.group) await group.process(commit);
-    await inStep(groups(), "populating");
-    if (member === live[0] || member === live.at(-1)) continue;
-    live.splice(live.indexOf(member), 1);
-    await member.client.close();
-  }
-  for (let i = 0; i < reps + 1; i++) await commit("updatePopulated", () => own.selfUpdate());
-  await inStep(groups(), "updates in the populated tree");
+    // From the last to the first, so that each encrypts to no more than the half of the
+    // tree that it is in. Who has committed, and does not receive later, may leave.
+    for (const member of live.slice().reverse()) {
+      const made = await member.group.selfUpdate();
+      for (const group of groups()) if (group !== member.group) await group.process(made.commit);
+      await inStep(groups(), "populating");
+      if (member === live[0] || member === live.at(-1)) continue;
+      live.splice(live.indexOf(member), 1);
+      await member.client.close();
+    }
+    for (let i = 0; i < reps + 1; i++) await commit("updatePopulated", () => own.selfUpdate());
+    await inStep(groups(), "updates in the populated tree");
+  };
+  if (own.selfUpdate && !of.updatesLast) await updates();
 
   const content = random(1024);
   const [reader] = live;
@@ -126,9 +146,11 @@ export async function group(of, n, reps) {
     const keyPackage = await client.keyPackage();
     const { welcome } = await commit("addOne", () => own.addOne(keyPackage));
     // ts-mls 1.6 wrongly refuses the tree in which two have been added since the last path.
-    if (i === 0) await inStep([...groups(), await client.join(welcome)], "adding one");
+    if (i === 0) await inStep([...groups(), await (own.add ? client.join(welcome) : clock.time("join", () => client.join(welcome)))], "adding one");
     await client.close();
   }
+
+  if (own.selfUpdate && of.updatesLast) await updates();
 
   if (own.reopen) {
     const state = own.serialize?.();
@@ -177,4 +199,46 @@ export async function messages(of, count) {
   await sender.close();
   await receiver.close();
   return { samples };
+}
+
+/** One member in a page of its own, and its host in another: see memory in run.mjs. What goes between the pages is in base64. */
+let guest, host;
+const text = (bytes) => bytes.toBase64();
+const bytes = (text) => Uint8Array.fromBase64(text);
+
+export async function arrive(of) {
+  guest = await open(of);
+  return text(await guest.keyPackage());
+}
+
+export async function invite(of, n, keyPackage) {
+  const client = await open(of);
+  await client.keyPackage();
+  host = await client.createGroup(utf8(crypto.randomUUID()));
+  return text((await host.add([...pools.get(poolOf(of)).slice(0, n - 1), bytes(keyPackage)])).welcome);
+}
+
+export async function enter(welcome) {
+  guest = await guest.join(bytes(welcome));
+}
+
+/** The host's commits, and for the self-check a secret of the last epoch. */
+export async function hostCommits(count) {
+  const commits = [];
+  for (let i = 0; i < count; i++) commits.push(text((await host.selfUpdate()).commit));
+  return { commits, secret: text(await host.exportSecret("bench", random(0), 32)) };
+}
+
+export async function guestProcesses({ commits, secret }) {
+  for (const commit of commits) await guest.process(bytes(commit));
+  check(secret === text(await guest.exportSecret("bench", random(0), 32)), "exporters differ after commits");
+}
+
+/** What a page at rest takes: bytes of WebAssembly memory, of everything that the browser counts for it, and of its origin's storage. */
+export async function look() {
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  clean();
+  const { memory: wasm } = await globalThis.meter();
+  const page = (await performance.measureUserAgentSpecificMemory()).bytes;
+  return { wasm, page, stored: (await navigator.storage.estimate()).usage };
 }
