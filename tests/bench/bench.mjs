@@ -140,7 +140,7 @@ class Measuring {
     const { sizes } = this.options;
     const large = sizes.filter((n) => n >= 1000);
     if (large.length === 0) large.push(Math.max(...sizes));
-    for (const each of this.taking) {
+    for (const each of this.taking.filter(({ variant }) => !variant)) {
       for (const n of each.ours ? large : [Math.min(...large)]) {
         const contexts = [await this.browser.createBrowserContext(), await this.browser.createBrowserContext()];
         const [guest, host] = [await this.page(true, contexts[0]), await this.page(true, contexts[1])];
@@ -167,7 +167,7 @@ class Measuring {
   /** From the beginning of the navigation to a first client, each time in a new profile. */
   async cold() {
     for (let round = 0; round < coldStarts; round++) {
-      for (const { id, adapter } of this.taking) {
+      for (const { id, adapter } of this.taking.filter(({ variant }) => !variant)) {
         const browser = await launch();
         try {
           const page = await browser.newPage();

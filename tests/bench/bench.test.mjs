@@ -18,7 +18,7 @@ describe("a small run", { timeout: 120_000 }, () => {
 
   before(() => {
     folder = mkdtempSync(join(tmpdir(), "webmls-bench-"));
-    const options = ["--browsers", "chromium", "--peers", "webmls,ts-mls-2", "--suites", "1", "--sizes", "10", "--rounds", "1", "--messages", "100", "--only", "messages,group,storage", "--out", folder];
+    const options = ["--browsers", "chromium", "--peers", "webmls,webmls-memory,ts-mls-2", "--suites", "1", "--sizes", "10", "--rounds", "1", "--messages", "100", "--only", "messages,group,storage", "--out", folder];
     printed = execFileSync(process.execPath, ["run.mjs", ...options], { cwd: here, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
     written = JSON.parse(readFileSync(join(folder, "bench.json"), "utf8"));
   });
@@ -28,8 +28,10 @@ describe("a small run", { timeout: 120_000 }, () => {
   test("every cell passes its self-checks and has samples", () => {
     assert.deepEqual(written.cells.map(({ part, id, error }) => [part, id, error]), [
       ["messages", "webmls", undefined],
+      ["messages", "webmls-memory", undefined],
       ["messages", "ts-mls-2", undefined],
       ["group", "webmls", undefined],
+      ["group", "webmls-memory", undefined],
       ["group", "ts-mls-2", undefined],
       ["storage", "webmls", undefined],
     ]);
@@ -39,6 +41,7 @@ describe("a small run", { timeout: 120_000 }, () => {
   test("WebMLS does every operation, and the other all but those that it lacks", () => {
     const of = (id) => written.rows.filter(({ of }) => of[id]?.ms > 0).map(({ operation }) => operation);
     assert.deepEqual(of("webmls").sort(), Object.keys(operations).sort());
+    assert.deepEqual(Object.keys(operations).filter((operation) => !of("webmls-memory").includes(operation)), ["reopen"]);
     assert.deepEqual(Object.keys(operations).filter((operation) => !of("ts-mls-2").includes(operation)), ["acknowledge", "unawaitedEncrypt", "unawaitedDecrypt", "batchEncrypt", "batchDecrypt"]);
   });
 

@@ -22,7 +22,7 @@ export async function writeReport(file, summary, targets) {
     targets,
     text: table(summary, targets),
     cold: implementations.map(({ id }) => summary.cold(id)),
-    size: implementations.map(({ adapter }) => summary.size(adapter)?.brotli),
+    size: implementations.map(({ adapter, variant }) => (variant ? undefined : summary.size(adapter)?.brotli)),
     memory: summary.run.memory,
   };
   const fill = { DATA: JSON.stringify(data).replaceAll("<", "\\u003c"), SCRIPT: outputFiles[0].text.replaceAll("</script", "<\\/script") };

@@ -1,5 +1,6 @@
 // WebMLS as an app without a bundler loads it, with all its defaults: in a worker,
-// storing every operation in IndexedDB. A commit is created and then applied.
+// storing every operation in IndexedDB; or, as the variant "memory", storing nothing.
+// A commit is created and then applied.
 import { MLS } from "/webmls/index.js";
 
 class Group {
@@ -67,31 +68,37 @@ class Group {
   exportSecret(label, context, length) {
     return this.group.exportSecret(label, context, length);
   }
+}
 
+class StoredGroup extends Group {
   /** Closes the client, opens it again, and returns its group. */
   async reopen() {
     await this.client.mls.close();
     this.client.mls = await openDatabase(this.client.database);
-    return new Group(this.client, await this.client.mls.group(this.group.id));
+    return new StoredGroup(this.client, await this.client.mls.group(this.group.id));
   }
 }
 
 class Client {
+  #group(group) {
+    return this.database === null ? new Group(this, group) : new StoredGroup(this, group);
+  }
+
   async keyPackage() {
     return this.mls.createKeyPackage(this.identity);
   }
 
   async createGroup(id) {
-    return new Group(this, await this.mls.createGroup(this.identity, { id }));
+    return this.#group(await this.mls.createGroup(this.identity, { id }));
   }
 
   async join(welcome) {
-    return new Group(this, await this.mls.joinGroup(welcome));
+    return this.#group(await this.mls.joinGroup(welcome));
   }
 
   async close() {
     await this.mls.close();
-    await MLS.deleteDatabase(this.database);
+    if (this.database !== null) await MLS.deleteDatabase(this.database);
   }
 }
 
@@ -102,7 +109,7 @@ export default {
 
   /** Key packages for n members: one client that has that many identities. */
   async keyPackages(n, { suite }) {
-    const client = await this.open(crypto.randomUUID(), { suite });
+    const client = await this.open(crypto.randomUUID(), { suite, variant: "memory" });
     const one = async () => client.mls.createKeyPackage(await client.mls.createIdentity(crypto.randomUUID(), { suite }));
     const list = [];
     while (list.length < n) list.push(...(await Promise.all(Array.from({ length: Math.min(100, n - list.length) }, one))));
@@ -110,10 +117,10 @@ export default {
     return list;
   },
 
-  async open(name, { suite }) {
+  async open(name, { suite, variant }) {
     const client = new Client();
-    client.database = name;
-    client.mls = await openDatabase(name);
+    client.database = variant === "memory" ? null : name;
+    client.mls = await openDatabase(client.database);
     client.identity = await client.mls.createIdentity(name, { suite });
     return client;
   },
