@@ -136,10 +136,10 @@ export class DatabaseStore implements KeyStore, RecordStore {
       options.lost(error);
     });
     try {
-      const row = await store.#lockRow();
+      const { row, ...rows } = await store.#readRoot();
       store.#keys = await unlockKeys(row, options.secret, options.argon2id);
       store.#locked = row.kind !== "none";
-      await store.#check();
+      await store.#check(rows);
     } catch (error) {
       store.close();
       throw error;
@@ -343,16 +343,17 @@ export class DatabaseStore implements KeyStore, RecordStore {
     }
   }
 
-  /** Returns the row of the keys, and makes it in a new database. */
-  async #lockRow(): Promise<LockRow> {
+  /** Reads the row of the keys, the root and the heads, and makes them in a new database. */
+  async #readRoot() {
     for (;;) {
       const transaction = await this.#database.begin("readonly", everything);
       const meta = transaction.objectStore(stores.meta);
       const found = meta.get("format");
       const row = meta.get("lock") as IDBRequest<LockRow | undefined>;
       const root = meta.get("root") as IDBRequest<RootRow | undefined>;
-      const records = transaction.objectStore(stores.records).count();
-      const heads = transaction.objectStore(stores.heads).count();
+      const record = transaction.objectStore(stores.records).getAllKeys(null, 1);
+      const scopes = transaction.objectStore(stores.heads).getAllKeys() as IDBRequest<string[]>;
+      const heads = transaction.objectStore(stores.heads).getAll() as IDBRequest<Sealed[]>;
       await completion(transaction);
       const sealed = row.result !== undefined || root.result !== undefined;
       if (found.result === 1) {
@@ -367,8 +368,8 @@ export class DatabaseStore implements KeyStore, RecordStore {
       if (found.result !== format) {
         throw failure("STATE_VERSION", `database ${this.#database.name} has format ${String(found.result)}, this package reads ${format}`);
       }
-      if (row.result) return row.result;
-      if (sealed || records.result > 0 || heads.result > 0) throw tampered(["lock"], "removed");
+      if (row.result) return { row: row.result, root: root.result, scopes: scopes.result, heads: heads.result };
+      if (sealed || record.result.length > 0 || scopes.result.length > 0) throw tampered(["lock"], "removed");
       if (this.#options.existing) throw failure("STORE_DELETED", `database ${this.#database.name} was emptied`);
       await this.#found([], 2);
     }
@@ -419,16 +420,11 @@ export class DatabaseStore implements KeyStore, RecordStore {
   }
 
   /** Checks that all scopes are there, in the state in which they were left. */
-  async #check(): Promise<void> {
-    const transaction = await this.#database.begin("readonly", [stores.heads, stores.meta]);
-    const rootRow = transaction.objectStore(stores.meta).get("root") as IDBRequest<RootRow | undefined>;
-    const scopes = transaction.objectStore(stores.heads).getAllKeys() as IDBRequest<string[]>;
-    const heads = transaction.objectStore(stores.heads).getAll() as IDBRequest<Sealed[]>;
-    await completion(transaction);
-    if (!rootRow.result) throw tampered(["root"], "removed");
-    const root = await openRoot(this.#keys, rootRow.result, undefined);
+  async #check(rows: { root: RootRow | undefined; scopes: string[]; heads: Sealed[] }): Promise<void> {
+    if (!rows.root) throw tampered(["root"], "removed");
+    const root = await openRoot(this.#keys, rows.root, undefined);
     if (!root) throw await this.#strangeKeys();
-    this.#see({ root, heads: await checkHeads(this.#keys, root, scopes.result, heads.result, new Map()) });
+    this.#see({ root, heads: await checkHeads(this.#keys, root, rows.scopes, rows.heads, new Map()) });
     this.#heardUpTo = root.row.revision;
   }
 
