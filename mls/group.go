@@ -162,6 +162,9 @@ func (c *Client) adopt(ctx context.Context, id []byte, s *state, succeeds bool, 
 	if err != nil {
 		return nil, err
 	}
+	if err := g.presumeNew(ctx); err != nil {
+		return nil, err
+	}
 	err = g.transact(ctx, func(l *live) (*outcome, error) {
 		old := l.state
 		replaceable := old.status == StatusRemoved ||
@@ -179,6 +182,28 @@ func (c *Client) adopt(ctx context.Context, id []byte, s *state, succeeds bool, 
 		return nil, err
 	}
 	return g, nil
+}
+
+// presumeNew spares the reading of a group that the client does not hold, which
+// is empty as a rule. Where it is not, as after a former membership, the commit
+// is STALE and the group is read after all.
+func (g *Group) presumeNew(ctx context.Context) error {
+	held := false
+	err := g.client.view(ctx, func(s *clientState) error {
+		held = s.groups[string(g.id)]
+		return nil
+	})
+	if err != nil || held {
+		return err
+	}
+	if err := g.lock(ctx); err != nil {
+		return err
+	}
+	defer g.unlock()
+	if g.live == nil {
+		g.live = newLive(g.id)
+	}
+	return nil
 }
 
 // Info returns a summary of the group.

@@ -646,10 +646,15 @@ func (c *Client) peek(ctx context.Context, id []byte) (*state, error) {
 	return l.state, nil
 }
 
+// newLive is a group that nothing is stored of.
+func newLive(id []byte) *live {
+	return &live{state: &state{groupID: id}, inbox: make(map[uint64]*InboxEntry)}
+}
+
 // loadGroup decodes the records of a group. A group that is not there has a
 // state without a status.
 func (c *Client) loadGroup(ctx context.Context, id []byte, records Records) (*live, error) {
-	l := &live{state: &state{groupID: id}, inbox: make(map[uint64]*InboxEntry)}
+	l := newLive(id)
 	if len(records) == 0 {
 		return l, nil
 	}

@@ -597,6 +597,13 @@ for (const [browserName, start] of Object.entries(browsers)) {
           out[name] = `${code}${same ? "" : ", and written"}`;
           live.close();
         }
+        // A scope that was taken away is not one that never was, also for who has not loaded it.
+        const { late } = await kit.history("taken away");
+        const live = await kit.store("taken away");
+        kit.damages["a scope removed"](late);
+        await rows.restore("taken away", late);
+        out["a scope taken away"] = await kit.outcome(() => live.commit([kit.put("b", 0, { one: "one 1" })], [], []));
+        live.close();
         return out;
       });
       for (const [name, outcome] of Object.entries(out)) assert.equal(outcome, "StorageError STATE_TAMPERED", name);
@@ -618,12 +625,15 @@ for (const [browserName, start] of Object.entries(browsers)) {
         // What another instance writes in between makes one of these stale, whichever was asked for first.
         await store.load("61");
         const both = await Promise.all([store, other].map((each, i) => kit.outcome(() => each.commit([kit.put("a", 1, { one: `one of ${i}` })], [], []))));
+        // So is what it has made, of a scope that was nowhere when this one looked.
+        await store.commit([kit.put("b", 0, { one: "one" })], [], []);
+        both.push(await kit.outcome(() => other.commit([kit.put("b", 0, { one: "one" })], [], [])));
         return { codes, unchanged: before === after, both: both.map(String).sort(), whole: (await (await kit.store("whole")).load("61")).revision };
       });
       assert.deepEqual(out, {
         codes: ["StorageError STORE_FAILED", "StorageError KEY_NOT_FOUND", "StorageError STALE"],
         unchanged: true,
-        both: ["StorageError STALE", "undefined"],
+        both: ["StorageError STALE", "StorageError STALE", "undefined"],
         whole: 2,
       });
     });

@@ -57,6 +57,9 @@ interface LoadedScope {
   records: Map<string, Known>;
 }
 
+/** What is known of a scope that nothing is stored of. */
+const nothing = (): LoadedScope => ({ revision: 0, head: undefined, sum: sealing.emptySum(), records: new Map() });
+
 /** A change that is being sealed. */
 interface SealedChange {
   change: StoredChange;
@@ -461,7 +464,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
     const list = names.result.map(([, name], i) => ({ name, row: rows.result[i]! }));
     if (!head) {
       if (list.length > 0) throw tampered(["head", scope], "removed");
-      this.#learn({ revision: 0, head: undefined, sum: sealing.emptySum(), records: new Map() }, scope, keys);
+      this.#learn(nothing(), scope, keys);
       return { revision: 0, names: [], values: [] };
     }
     const { sum, values, records } = await openScope(keys, scope, headRow.result!, list, this.#scopes.get(scope)?.records);
@@ -502,6 +505,8 @@ export class DatabaseStore implements KeyStore, RecordStore {
   async #seal(keys: DataKeys, change: StoredChange): Promise<SealedChange> {
     const { scope, base } = change;
     let loaded = this.#scopes.get(scope);
+    // What is new as far as is known need not be read: that it is, is compared on writing.
+    if (!loaded && base === 0 && !this.#view.heads.has(scope)) loaded = nothing();
     if (!loaded || loaded.revision < base) {
       await this.load(scope);
       loaded = this.#scopes.get(scope);
