@@ -18,9 +18,10 @@ func nistGroup(curve ecdh.Curve) keyring.Group {
 		if err != nil {
 			return keyring.DHKey{}, err
 		}
+		public := key.PublicKey().Bytes()
 		return keyring.DHKey{
 			Private: key.Bytes(),
-			Public:  key.PublicKey().Bytes(),
+			Public:  func() []byte { return public },
 			Exchange: func(peer []byte) ([]byte, error) {
 				public, err := curve.NewPublicKey(peer)
 				if err != nil {

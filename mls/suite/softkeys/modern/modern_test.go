@@ -39,8 +39,8 @@ func TestX25519(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(ours.Public, theirs.PublicKey().Bytes()) {
-			t.Fatalf("%d: public key %x of private key %x", i, ours.Public, ours.Private)
+		if !bytes.Equal(ours.Public(), theirs.PublicKey().Bytes()) {
+			t.Fatalf("%d: public key %x of private key %x", i, ours.Public(), ours.Private)
 		}
 		public, err := ecdh.X25519().NewPublicKey(peer)
 		if err != nil {
@@ -63,9 +63,9 @@ func TestX448(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if hex.EncodeToString(alice.Public) != "9b08f7cc31b7e3e67d22d5aea121074a273bd2b83de09c63faa73d2c"+
+	if hex.EncodeToString(alice.Public()) != "9b08f7cc31b7e3e67d22d5aea121074a273bd2b83de09c63faa73d2c"+
 		"22c5d9bbc836647241d953d40c5b12da88120d53177f80e532c41fa0" {
-		t.Errorf("public key %x", alice.Public)
+		t.Errorf("public key %x", alice.Public())
 	}
 	shared, err := alice.Exchange(mustHex(t, "3eb7a829b0cd20f5bcfc0b599b6feccf6da4627107bdb0d4f345b430"+
 		"27d8b972fc3e34fb4232a13ca706dcb57aec3dae07bdc1c67bf33609"))

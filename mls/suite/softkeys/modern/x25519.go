@@ -1,6 +1,8 @@
 package modern
 
 import (
+	"sync"
+
 	"webmls/mls/suite"
 	"webmls/mls/suite/softkeys/internal/keyring"
 )
@@ -15,10 +17,12 @@ func x25519Group() keyring.Group {
 			return keyring.DHKey{}, errLength
 		}
 		secret := [x25519Size]byte(private)
-		public := x25519PublicKey(&secret)
 		return keyring.DHKey{
 			Private: secret[:],
-			Public:  public[:],
+			Public: sync.OnceValue(func() []byte {
+				public := x25519PublicKey(&secret)
+				return public[:]
+			}),
 			Exchange: func(peer []byte) ([]byte, error) {
 				if len(peer) != x25519Size {
 					return nil, errLength

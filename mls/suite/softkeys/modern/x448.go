@@ -1,6 +1,8 @@
 package modern
 
 import (
+	"sync"
+
 	"webmls/mls/suite"
 	"webmls/mls/suite/softkeys/internal/keyring"
 )
@@ -19,10 +21,12 @@ func x448Group() keyring.Group {
 			return keyring.DHKey{}, errLength
 		}
 		secret := [x448Size]byte(private)
-		public := x448PublicKey(&secret)
 		return keyring.DHKey{
 			Private: secret[:],
-			Public:  public[:],
+			Public: sync.OnceValue(func() []byte {
+				public := x448PublicKey(&secret)
+				return public[:]
+			}),
 			Exchange: func(peer []byte) ([]byte, error) {
 				if len(peer) != x448Size {
 					return nil, errLength

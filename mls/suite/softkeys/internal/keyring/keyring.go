@@ -43,7 +43,10 @@ type Group struct {
 
 // DHKey is a key pair in a group.
 type DHKey struct {
-	Private, Public []byte
+	Private []byte
+	// Public returns the public key, the same slice each time. It may compute it
+	// when it is first asked: many keys of a path are loaded and never used.
+	Public func() []byte
 	// Exchange returns the result of Diffie-Hellman with the public key peer,
 	// the caller's to wipe. It fails when peer is not valid, or the result is
 	// zero.
@@ -160,6 +163,7 @@ func (k *Keys) DeriveHPKEKeys(ctx context.Context, id suite.ID, ikm [][]byte) ([
 		if err != nil {
 			return false
 		}
+		key.Public() // it will be asked for, and here many are computed side by side
 		out[i] = &hpkeKey{id, key}
 		return true
 	})
@@ -200,10 +204,8 @@ func (k *Keys) Encapsulate(ctx context.Context, id suite.ID, publicKeys [][]byte
 		if err != nil {
 			return false
 		}
-		out[i] = suite.Encapsulation{
-			Enc:          ephemeral.Public,
-			SharedSecret: suite.DHKEMSharedSecret(id, dh, ephemeral.Public, publicKeys[i]),
-		}
+		enc := ephemeral.Public()
+		out[i] = suite.Encapsulation{Enc: enc, SharedSecret: suite.DHKEMSharedSecret(id, dh, enc, publicKeys[i])}
 		suite.Wipe(dh, ephemeral.Private)
 		return true
 	})
@@ -302,7 +304,7 @@ type hpkeKey struct {
 }
 
 // Public implements suite.HPKEKey.
-func (k *hpkeKey) Public() []byte { return k.key.Public }
+func (k *hpkeKey) Public() []byte { return k.key.Public() }
 
 // Reference implements suite.HPKEKey: the private key, in a slice of the
 // caller's own to wipe.
@@ -317,7 +319,7 @@ func (k *hpkeKey) Decapsulate(_ context.Context, enc []byte) ([]byte, error) {
 	if err != nil {
 		return nil, mlserr.New(mlserr.DecryptionFailed, "")
 	}
-	sharedSecret := suite.DHKEMSharedSecret(k.id, dh, enc, k.key.Public)
+	sharedSecret := suite.DHKEMSharedSecret(k.id, dh, enc, k.key.Public())
 	clear(dh)
 	return sharedSecret, nil
 }
