@@ -327,10 +327,13 @@ func (s *state) checkAndApply(ctx context.Context, c *Client, list *proposalList
 	if err := s.validateList(list, committer, rules, &checks); err != nil {
 		return nil, err
 	}
-	if err := checks.run(ctx, c, s.suite); err != nil {
+	checked, drop := ahead(ctx, func(ctx context.Context) error { return checks.run(ctx, c, s.suite) })
+	defer drop()
+	app := s.epoch.apply(list)
+	if err := checked(); err != nil {
 		return nil, err
 	}
-	return s.epoch.apply(list), nil
+	return app, nil
 }
 
 // newExtensions returns the group context extensions that hold after the list.

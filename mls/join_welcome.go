@@ -218,6 +218,8 @@ func (c *Client) checkGroupInfo(ctx context.Context, s *suite.Suite, info *messa
 	if t.MemberCount() > c.limits.MaxMembers {
 		return nil, nil, mlserr.New(mlserr.TooLarge, "members")
 	}
+	verified, drop := ahead(ctx, func(ctx context.Context) error { return t.VerifyLeaves(ctx, c.keys, group.GroupID) })
+	defer drop()
 	if !bytes.Equal(t.Hash(), group.TreeHash) {
 		return nil, nil, mlserr.New(mlserr.TreeHashMismatch, "W7")
 	}
@@ -238,12 +240,12 @@ func (c *Client) checkGroupInfo(ctx context.Context, s *suite.Suite, info *messa
 	if err := t.ValidateKeys(ctx, c.keys); err != nil {
 		return nil, nil, err
 	}
-	if err := t.VerifyLeaves(ctx, c.keys, group.GroupID); err != nil {
+	claims, senders := treeClaims(t, group)
+	if err := verified(); err != nil {
 		return nil, nil, err
 	}
-	claims, err := treeClaims(t, group)
-	if err != nil {
-		return nil, nil, err
+	if senders != nil {
+		return nil, nil, senders
 	}
 	if err := c.auth.Authenticate(ctx, claims); err != nil {
 		return nil, nil, refused(mlserr.CredentialRejected, "L1", err)
