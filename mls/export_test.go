@@ -67,7 +67,7 @@ func (i *Identity) SignatureHandle() suite.SignatureKey { return i.key }
 // equal when nothing has changed in memory. It is nil for a group that is not
 // in memory.
 func (g *Group) LiveState() []byte {
-	<-g.turn
+	g.lock(context.Background())
 	defer g.unlock()
 	l := g.live
 	if l == nil {
@@ -353,14 +353,14 @@ func (m *MemoryStore) SetRecord(scope Scope, name string, record []byte) {
 
 // Busy runs f while the group's turn is taken.
 func (g *Group) Busy(f func()) {
-	<-g.turn
+	g.lock(context.Background())
 	defer g.unlock()
 	f()
 }
 
 // ForgetSent empties the log of sent messages, as many more of them do.
 func (g *Group) ForgetSent() {
-	<-g.turn
+	g.lock(context.Background())
 	defer g.unlock()
 	g.live.sent = sentLog{}
 }

@@ -13,44 +13,35 @@ import (
 )
 
 // Group is one group of a client. Methods may be called from many goroutines;
-// they run one after the other, in the order in which they get the lock.
+// they run one after the other, in the order in which they are called, and what is
+// sent, or received, while others wait is stored together.
 type Group struct {
 	client *Client
 	id     []byte
 	scope  Scope
-	turn   chan struct{} // holds one token: a lock that a context can leave
-	live   *live         // nil: to be loaded
+	queue  queue
+	live   *live // nil: to be loaded
 	heard  revisionMark
 
 	rejected lastRejected
 }
 
 func newGroup(c *Client, id []byte) *Group {
-	g := &Group{client: c, id: bytes.Clone(id), scope: GroupScope(id), turn: make(chan struct{}, 1)}
-	g.turn <- struct{}{}
-	return g
+	return &Group{client: c, id: bytes.Clone(id), scope: GroupScope(id)}
 }
 
 // lock waits for the group's turn. Code: CANCELLED.
 func (g *Group) lock(ctx context.Context) error {
-	select {
-	case <-g.turn:
-		return nil
-	default:
-	}
-	select {
-	case <-g.turn:
-		return nil
-	case <-ctx.Done():
-		return mlserr.Wrap(mlserr.Cancelled, "", ctx.Err())
-	}
+	p := new(place)
+	g.queue.enter(ctx, p)
+	return g.queue.wait(ctx, p)
 }
 
-func (g *Group) unlock() { g.turn <- struct{}{} }
+func (g *Group) unlock() { g.queue.next() }
 
 // close drops the group from memory.
 func (g *Group) close() {
-	<-g.turn
+	g.lock(context.Background()) // which does not end
 	g.drop()
 	g.unlock()
 }

@@ -52,11 +52,9 @@ func (c *Client) Changed(scope Scope, rev Rev) {
 		return
 	}
 	g.heard.raise(rev)
-	select {
-	case <-g.turn:
+	if g.queue.tryTake() { // else the next one to load drops it
 		g.dropOutdated()
 		g.unlock()
-	default: // the next one to load drops it
 	}
 }
 

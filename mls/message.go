@@ -23,12 +23,13 @@ type SendOptions struct {
 }
 
 // Send encrypts application data to the group (RFC 9420, Section 15). The
-// generation that it uses is stored before the result is released. Codes:
+// generation that it uses is stored before the result is released. What is sent
+// while another call has the group's turn is stored in one batch. Codes:
 // NOT_A_MEMBER, GROUP_READ_ONLY, PENDING_PROPOSALS (C17), STATE_ROLLED_BACK,
 // GENERATIONS_SPENT, and those of the store.
 func (g *Group) Send(ctx context.Context, data []byte, opts SendOptions) (sealed []byte, err error) {
 	defer atOp(&err, "group.send")
-	list, err := g.sendAll(ctx, [][]byte{data}, opts)
+	list, err := g.send(ctx, [][]byte{data}, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -261,6 +262,13 @@ func (g *Group) Receive(ctx context.Context, b []byte) (ev *Event, err error) {
 	r, err := g.parse(b)
 	if err != nil {
 		return nil, err
+	}
+	if r.contentType == message.ContentTypeApplication {
+		p := &place{receiving: &receiving{message: b, in: r}}
+		if err := g.together(ctx, p, g.receiveTogether); err != nil {
+			return nil, err
+		}
+		return p.receiving.event, nil
 	}
 	err = g.transact(ctx, func(l *live) (out *outcome, err error) {
 		if err := l.exists(); err != nil {

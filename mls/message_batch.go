@@ -17,61 +17,101 @@ func (g *Group) SendAll(ctx context.Context, contents [][]byte, opts SendOptions
 	if len(contents) == 0 {
 		return nil, nil
 	}
-	return g.sendAll(ctx, contents, opts)
+	return g.send(ctx, contents, opts)
 }
 
-func (g *Group) sendAll(ctx context.Context, contents [][]byte, opts SendOptions) (sealed [][]byte, err error) {
-	block := g.client.limits.PaddingBlock
+// sending is a call that sends, all of its contents or none, and what that came to.
+type sending struct {
+	contents          [][]byte
+	authenticatedData []byte
+	block             int // what contents are padded to a multiple of
+	sealed            [][]byte
+}
+
+func (g *Group) send(ctx context.Context, contents [][]byte, opts SendOptions) (sealed [][]byte, err error) {
+	c := &sending{contents: contents, authenticatedData: opts.AuthenticatedData, block: g.client.limits.PaddingBlock}
 	if opts.PaddingBlock != 0 {
-		block = max(0, opts.PaddingBlock)
+		c.block = max(0, opts.PaddingBlock)
 	}
-	err = g.transact(ctx, func(l *live) (*outcome, error) {
-		s := l.state
-		if err := s.maySend(); err != nil {
-			return nil, err
+	if err := g.together(ctx, &place{sending: c}, g.sendTogether); err != nil {
+		return nil, err
+	}
+	return c.sealed, nil
+}
+
+// sendTogether carries calls out that send, in their order. If that fails, and
+// not for the store, each is carried out by itself, to fail for itself.
+func (g *Group) sendTogether(ctx context.Context, all []*place) {
+	err := g.steps(ctx, func(l *live) (*outcome, error) { return l.state.sendAll(ctx, all) })
+	if err != nil && len(all) > 1 && mlserr.CodeOf(err).Info().Class != mlserr.ClassStorage {
+		for i := range all {
+			g.sendTogether(ctx, all[i:i+1])
 		}
-		draft := s.epoch.ratchets.Draft()
-		out := &outcome{sent: make([][]byte, 0, 2*len(contents))}
-		sealed = make([][]byte, len(contents))
-		for i, data := range contents {
-			b, signed, err := s.epoch.sealApplication(ctx, draft, data, opts.AuthenticatedData, padding(len(data), block))
+		return
+	}
+	for _, p := range all {
+		p.err = err
+	}
+}
+
+// sendAll seals what the calls send: all of it is signed in one call of the key,
+// and is stored in one batch.
+func (s *state) sendAll(ctx context.Context, all []*place) (*outcome, error) {
+	if err := s.maySend(); err != nil {
+		return nil, err
+	}
+	e := s.epoch
+	var contents []message.FramedContent
+	for _, p := range all {
+		for _, data := range p.sending.contents {
+			contents = append(contents, e.applicationContent(data, p.sending.authenticatedData))
+		}
+	}
+	list, signed, err := framing.SignAll(ctx, s.suite, message.WireFormatPrivateMessage, contents, e.identity.key, e.context)
+	if err != nil {
+		return nil, err
+	}
+	draft := e.ratchets.Draft()
+	out := &outcome{drafts: []ratchetDraft{{e.context.Epoch, draft}}, sent: make([][]byte, 0, 2*len(list))}
+	for _, p := range all {
+		c := p.sending
+		c.sealed = make([][]byte, len(c.contents))
+		for i, data := range c.contents {
+			k := len(out.sent) / 2
+			b, err := e.sealApplication(list[k], draft, padding(len(data), c.block))
 			if err != nil {
 				draft.Wipe()
 				return nil, err
 			}
-			sealed[i] = b
-			out.sent = append(out.sent, digestOf(s.suite, b), digestOf(s.suite, signed))
+			c.sealed[i] = b
+			out.sent = append(out.sent, digestOf(s.suite, b), digestOf(s.suite, signed[k]))
 		}
-		out.drafts = []ratchetDraft{{epoch: s.epoch.context.Epoch, draft: draft}}
-		return out, nil
-	})
-	if err != nil {
-		return nil, err
 	}
-	return sealed, nil
+	return out, nil
 }
 
-// sealApplication returns application data as an MLSMessage, under the next
-// generation that the draft has, and what was signed.
-func (e *epoch) sealApplication(ctx context.Context, draft *schedule.Draft, data, authenticatedData []byte, padding int) (b, signed []byte, err error) {
-	content, signed, err := framing.Sign(ctx, e.suite, message.WireFormatPrivateMessage, message.FramedContent{
+// applicationContent is application data as this member sends it.
+func (e *epoch) applicationContent(data, authenticatedData []byte) message.FramedContent {
+	return message.FramedContent{
 		GroupID:           e.context.GroupID,
 		Epoch:             e.context.Epoch,
 		Sender:            message.Sender{Type: message.SenderMember, Leaf: e.self()},
 		AuthenticatedData: authenticatedData,
 		ContentType:       message.ContentTypeApplication,
 		ApplicationData:   data,
-	}, e.identity.key, e.context)
-	if err != nil {
-		return nil, nil, err
 	}
+}
+
+// sealApplication returns signed application data as an MLSMessage, under the
+// next generation that the draft has.
+func (e *epoch) sealApplication(content *message.AuthenticatedContent, draft *schedule.Draft, padding int) ([]byte, error) {
 	private, err := framing.ProtectPrivate(e.suite, content, draft, e.secrets.SenderDataSecret, padding)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	w := wire.NewWriter(private.Size())
 	(&message.MLSMessage{WireFormat: message.WireFormatPrivateMessage, Private: private}).Marshal(w)
-	return w.Bytes(), signed, nil
+	return w.Bytes(), nil
 }
 
 // Received is what became of one message of Group.ReceiveAll: an event, or an
@@ -94,32 +134,37 @@ func (g *Group) ReceiveAll(ctx context.Context, messages [][]byte) (list []Recei
 	list = make([]Received, len(messages))
 	defer func() {
 		for i := range list {
-			if err := list[i].Err; err != nil {
-				g.rejected.note(messages[i], err, g.client.now())
+			if err := &list[i].Err; *err != nil {
+				atOp(err, "group.receiveAll")
+				g.rejected.note(messages[i], *err, g.client.now())
 			}
 		}
 	}()
 	in := make([]*incoming, len(messages))
 	for i, b := range messages {
 		if in[i], err = g.parse(b); err != nil {
-			list[i] = received(nil, err)
+			list[i].Err = err
 		}
 	}
 	p := begin(ctx)
 	defer p.end(&err)
 	p.plan(len(messages))
 	for i := 0; i < len(in); {
-		n, err := g.receiveBatch(unwatched(ctx), messages[i:], in[i:], list[i:], func(n int) error {
-			if p == nil || n == 0 || n%stepMessages != 0 {
-				return nil
+		var step func(n int) error
+		if p != nil {
+			step = func(n int) error {
+				if n == 0 || n%stepMessages != 0 {
+					return nil
+				}
+				p.reached(i + n)
+				return pause(ctx)
 			}
-			p.reached(i + n)
-			return pause(ctx)
-		})
+		}
+		n, err := g.receiveBatch(unwatched(ctx), g.transact, messages[i:], in[i:], list[i:], step)
 		if err != nil {
 			for ; i < len(in); i++ {
 				if in[i] != nil {
-					list[i] = received(nil, err)
+					list[i].Err = err
 				}
 			}
 			return list, err
@@ -134,37 +179,82 @@ func (g *Group) ReceiveAll(ctx context.Context, messages [][]byte) (list []Recei
 // where someone watches the work.
 const stepMessages = 64
 
-func received(ev *Event, err error) Received {
-	atOp(&err, "group.receiveAll")
-	return Received{ev, err}
+// receiving is a call that receives an application message, and what that came to.
+type receiving struct {
+	message []byte
+	in      *incoming
+	event   *Event
+}
+
+// receiveTogether carries calls out that receive application messages, in their order.
+func (g *Group) receiveTogether(ctx context.Context, all []*place) {
+	messages, in, list := make([][]byte, len(all)), make([]*incoming, len(all)), make([]Received, len(all))
+	for i, p := range all {
+		messages[i], in[i] = p.receiving.message, p.receiving.in
+	}
+	for i := 0; i < len(all); {
+		n, err := g.receiveBatch(ctx, g.steps, messages[i:], in[i:], list[i:], nil)
+		for ; err != nil && i < len(all); i++ {
+			list[i].Err = err
+		}
+		i += n
+	}
+	for i, p := range all {
+		p.receiving.event, p.err = list[i].Event, list[i].Err
+	}
 }
 
 // maxBatchSize bounds the messages whose content goes into one batch of the
 // store, in bytes; the last one may go beyond it.
 const maxBatchSize = 16 << 20
 
-// receiveBatch receives as many of the messages as go into one batch, and
-// returns how many. A nil in stands for one that is no message. step is called
-// with how many it has gone through, and may end it.
-func (g *Group) receiveBatch(ctx context.Context, messages [][]byte, in []*incoming, list []Received, step func(n int) error) (n int, err error) {
+// maxStretch is how many messages are opened before their signatures are
+// verified, as one list.
+const maxStretch = 256
+
+// receiveBatch receives as many of the messages as go into one batch, by
+// transact, and returns how many. A nil in stands for one that is no message. step,
+// if it is not nil, is called with how many it has gone through, and may end it.
+func (g *Group) receiveBatch(ctx context.Context, transact func(context.Context, func(*live) (*outcome, error)) error, messages [][]byte, in []*incoming, list []Received, step func(n int) error) (n int, err error) {
 	var got []Received
-	err = g.transact(ctx, func(l *live) (*outcome, error) {
+	longest := maxStretch
+	if step != nil {
+		longest = stepMessages
+	}
+	err = transact(ctx, func(l *live) (*outcome, error) {
 		if err := l.exists(); err != nil {
 			return nil, err
 		}
 		batch, size := new(outcome), 0
 		got = got[:0]
-		for n = 0; n < len(in); n++ {
-			if err := step(n); err != nil {
-				return nil, err
+		oneByOne := 0 // up to here there is no stretch
+		for n = 0; n < len(in); {
+			if step != nil {
+				if err := step(n); err != nil {
+					return nil, err
+				}
 			}
 			r := in[n]
 			if r == nil {
 				got = append(got, Received{})
+				n++
 				continue
 			}
 			if len(batch.deliver) == maxDelivered || size > maxBatchSize || len(batch.deliver) > 0 && r.contentType != message.ContentTypeApplication {
 				break
+			}
+			if n >= oneByOne {
+				most := min(len(in)-n, longest-n%longest, maxDelivered-len(batch.deliver))
+				opened, ok := l.receiveStretch(ctx, g.client, messages[n:n+most], in[n:n+most], batch, maxBatchSize-size)
+				if ok {
+					for _, ev := range batch.deliver[len(batch.deliver)-opened:] {
+						size += len(messages[n])
+						got = append(got, Received{Event: ev})
+						n++
+					}
+					continue
+				}
+				oneByOne = n + opened
 			}
 			r.digest, r.batch = digestOf(l.state.suite, messages[n]), batch
 			ev, out, err := l.receive(ctx, g.client, r)
@@ -172,20 +262,21 @@ func (g *Group) receiveBatch(ctx context.Context, messages [][]byte, in []*incom
 			case ctx.Err() != nil:
 				return nil, mlserr.Wrap(mlserr.Cancelled, "", ctx.Err())
 			case err != nil || out == nil:
-				got = append(got, received(ev, err))
+				got = append(got, Received{ev, err})
 			case out.next == nil:
 				size += len(messages[n])
 				batch.add(out)
-				got = append(got, received(ev, nil))
+				got = append(got, Received{ev, nil})
 			case len(batch.deliver) > 0:
 				// It changes the state, and begins the next batch.
 				return batch, nil
 			default:
-				got = append(got, received(ev, out.fail))
+				got = append(got, Received{ev, out.fail})
 				out.fail = nil
 				n++
 				return out, nil
 			}
+			n++
 		}
 		if len(batch.deliver) == 0 {
 			return nil, nil
@@ -201,6 +292,55 @@ func (g *Group) receiveBatch(ctx context.Context, messages [][]byte, in []*incom
 		}
 	}
 	return n, nil
+}
+
+// receiveStretch receives the messages that the list begins with, as far as each
+// is an application message of this epoch by another member and opens, up to some
+// size: all are opened, then verified as one list, and are in the batch then. ok
+// is false, and nothing has happened, when any of them is not to be received so:
+// then as many as are returned must be received one by one, as then each is
+// judged by itself, and what is refused consumes no generation.
+func (l *live) receiveStretch(ctx context.Context, c *Client, messages [][]byte, in []*incoming, batch *outcome, size int) (n int, ok bool) {
+	s := l.state
+	e := s.epoch
+	if e == nil || len(in) == 1 {
+		return len(in), false
+	}
+	in[0].batch = batch
+	draft := in[0].draft(e.context.Epoch, e.ratchets)
+	stretch := &outcome{drafts: []ratchetDraft{{e.context.Epoch, draft}}}
+	var contents []*framing.Unverified
+	var publicKeys [][]byte
+	for i, r := range in {
+		if r == nil || size < 0 || r.epoch != e.context.Epoch || r.contentType != message.ContentTypeApplication ||
+			r.message.WireFormat != message.WireFormatPrivateMessage || l.sent.has(digestOf(s.suite, messages[i])) {
+			break
+		}
+		out := new(outcome)
+		r.batch = stretch
+		u, err := e.unprotect(r, out)
+		if err != nil || u.Sender().Leaf == e.self() {
+			break
+		}
+		stretch.add(out)
+		size -= len(messages[i])
+		contents = append(contents, u)
+		publicKeys = append(publicKeys, e.tree.Leaf(u.Sender().Leaf).SignatureKey)
+	}
+	verified, err := framing.VerifyAll(ctx, c.keys, s.suite, contents, publicKeys, e.context)
+	if err != nil || len(verified) < 2 {
+		draft.Wipe()
+		return max(1, len(contents)), false
+	}
+	for _, v := range verified {
+		content := &v.Content().Content
+		stretch.deliver = append(stretch.deliver, &Event{
+			Type: EventApplication, GroupID: s.groupID, Epoch: content.Epoch, Sender: e.member(content.Sender.Leaf),
+			AuthenticatedData: content.AuthenticatedData, Content: content.ApplicationData,
+		})
+	}
+	batch.add(stretch)
+	return len(verified), true
 }
 
 // add takes over what another application message of the batch comes to.

@@ -94,6 +94,17 @@ func (k *failingKey) Sign(ctx context.Context, message []byte) ([]byte, error) {
 	return k.SignatureKey.Sign(ctx, message)
 }
 
+func (k *failingKey) SignAll(ctx context.Context, messages [][]byte) (list [][]byte, err error) {
+	for _, b := range messages {
+		signature, err := k.Sign(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, signature)
+	}
+	return list, nil
+}
+
 // TestSendPadding: the padding of a message is what its options say, or else
 // what the limits do.
 func TestSendPadding(t *testing.T) {

@@ -276,12 +276,12 @@ func (g *Group) change(l *live, out *outcome) Change {
 		out.sent = append([][]byte{sentSince(e.suite, e.contextBytes)}, out.sent...)
 	}
 	if out.sent != nil {
-		var changed, dropped []*sentBlock
-		out.sentBlocks, changed, dropped = l.sent.after(out.sent)
+		var changed []*sentBlock
+		out.sentBlocks, changed, out.sentDropped = l.sent.after(out.sent)
 		for _, b := range changed {
 			c.Put[recordSent+strconv.FormatUint(b.number, 10)] = b.digests
 		}
-		for _, b := range dropped {
+		for _, b := range out.sentDropped {
 			name := recordSent + strconv.FormatUint(b.number, 10)
 			delete(c.Put, name) // by keepLedger
 			c.Delete = append(c.Delete, name)

@@ -30,9 +30,9 @@ type outcome struct {
 	// acknowledged inbox entries.
 	acknowledged []uint64
 	// sent are digests for the log of what was sent: see sentLog. sentBlocks is
-	// the log with them, once change has made it.
-	sent       [][]byte
-	sentBlocks []*sentBlock
+	// the log with them, once change has made it, and sentDropped what fell out.
+	sent                    [][]byte
+	sentBlocks, sentDropped []*sentBlock
 	// client is what else happens to the client's scope, in the same batch.
 	client *clientChange
 	// kept and dropped are names of keys: see settleKeys.
@@ -81,6 +81,11 @@ func (g *Group) transact(ctx context.Context, step func(l *live) (*outcome, erro
 		return err
 	}
 	defer unlock()
+	return g.steps(ctx, step)
+}
+
+// steps is transact for who has the group's turn and its lock.
+func (g *Group) steps(ctx context.Context, step func(l *live) (*outcome, error)) error {
 	clientLocked := false
 	for try := 1; ; try++ {
 		l, err := g.load(ctx)
@@ -195,7 +200,7 @@ func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
 		delete(l.inbox, id)
 	}
 	if out.sent != nil {
-		l.sent.blocks = out.sentBlocks
+		l.sent.put(out.sent, out.sentBlocks, out.sentDropped)
 	}
 	if out.next != nil {
 		l.state = out.next
@@ -278,6 +283,8 @@ func (s *state) keyNames() map[string]bool {
 // blocks, so that sending a message rewrites one small record.
 type sentLog struct {
 	blocks []*sentBlock // oldest first
+	// count is how often each digest is in blocks; nil before it is asked for.
+	count map[[digestSize]byte]int32
 }
 
 type sentBlock struct {
@@ -291,15 +298,36 @@ const (
 )
 
 func (log *sentLog) has(digest []byte) bool {
-	for i := len(log.blocks) - 1; i >= 0; i-- {
-		b := log.blocks[i].digests
-		for j := 0; j+digestSize <= len(b); j += digestSize {
-			if string(b[j:j+digestSize]) == string(digest) {
-				return true
-			}
+	if log.count == nil {
+		log.count = make(map[[digestSize]byte]int32)
+		for _, b := range log.blocks {
+			log.add(b.digests, 1)
 		}
 	}
-	return false
+	return log.count[[digestSize]byte(digest)] > 0
+}
+
+// add counts digests that lie one after the other, n times each.
+func (log *sentLog) add(digests []byte, n int32) {
+	for ; len(digests) >= digestSize; digests = digests[digestSize:] {
+		key := [digestSize]byte(digests)
+		if log.count[key] += n; log.count[key] == 0 {
+			delete(log.count, key)
+		}
+	}
+}
+
+// put makes blocks the log, which after has made of it and of digests.
+func (log *sentLog) put(digests [][]byte, blocks, dropped []*sentBlock) {
+	if log.count != nil {
+		for _, digest := range digests {
+			log.add(digest, 1)
+		}
+		for _, b := range dropped {
+			log.add(b.digests, -1)
+		}
+	}
+	log.blocks = blocks
 }
 
 // after returns the blocks of the log with more digests in it: the newest

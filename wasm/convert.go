@@ -23,6 +23,8 @@ var uint8Array = js.Global().Get("Uint8Array")
 type args struct {
 	object js.Value
 	err    *mlserr.Error
+	// together is that of the job: see there.
+	together string
 }
 
 func (in *args) fail(name, want string) {

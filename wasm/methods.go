@@ -249,6 +249,7 @@ var methods = map[string]method{
 	}),
 	"group.send": ofGroup(func(in *args) groupStep {
 		content, options := in.bytes("content"), in.sending()
+		in.together = "send"
 		return func(ctx context.Context, g *mls.Group) (any, error) {
 			return as(bytesValue)(g.Send(ctx, content, options))
 		}
@@ -261,6 +262,7 @@ var methods = map[string]method{
 	}),
 	"group.receive": ofGroup(func(in *args) groupStep {
 		b := in.bytes("message")
+		in.together = "receive"
 		return func(ctx context.Context, g *mls.Group) (any, error) { return as(eventValue)(g.Receive(ctx, b)) }
 	}),
 	"group.receiveAll": ofGroup(func(in *args) groupStep {
@@ -309,13 +311,17 @@ func ofClient(read func(in *args) clientStep) method {
 func ofGroup(read func(in *args) groupStep) method {
 	return func(in *args) *job {
 		c, id, step := in.ofClient(), in.bytes("group"), read(in)
-		return c.job(groupLane(id), func(ctx context.Context) (any, error) {
+		j := c.job(groupLane(id), func(ctx context.Context) (any, error) {
 			g, err := c.Group(ctx, id)
 			if err != nil {
 				return nil, err
 			}
 			return step(ctx, g)
 		})
+		if j != nil {
+			j.together = in.together
+		}
+		return j
 	}
 }
 

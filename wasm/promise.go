@@ -8,6 +8,7 @@ import (
 	"sync"
 	"syscall/js"
 
+	"webmls/mls"
 	"webmls/mls/mlserr"
 )
 
@@ -24,7 +25,10 @@ func enter(_ js.Value, params []js.Value) any {
 		return deferred.Get("promise")
 	}
 	ctx, forget := j.context(params[2].Int())
-	before, done := j.queue()
+	before, queued, done := j.queue()
+	if j.together != "" {
+		ctx = mls.WithQueued(ctx, queued)
+	}
 	go func() {
 		defer done()
 		defer forget()
@@ -43,7 +47,11 @@ func enter(_ js.Value, params []js.Value) any {
 type job struct {
 	client *client // nil: the job waits for nothing
 	lane   string
-	step   func(ctx context.Context) (any, error)
+	// together, where it is not empty, names jobs that may be carried out together:
+	// the turn of one comes once that before it in the lane has its place in the
+	// queue of the group.
+	together string
+	step     func(ctx context.Context) (any, error)
 }
 
 // await waits for the job's turn and carries it out. Code: CANCELLED, when ctx
@@ -61,14 +69,15 @@ func (j *job) await(ctx context.Context, before <-chan struct{}) (js.Value, erro
 }
 
 // queue takes the job's place in its lane. The channel is closed when its turn
-// has come; done must be called when it is over.
-func (j *job) queue() (before <-chan struct{}, done func()) {
+// has come; queued may be called when those that go together with it may follow,
+// and done must be called when it is over.
+func (j *job) queue() (before <-chan struct{}, queued, done func()) {
 	if j.client == nil {
-		return free, func() {}
+		return free, func() {}, func() {}
 	}
-	before, leave := j.client.turns.take(j.lane)
+	before, queued, leave := j.client.turns.take(j.lane, j.together)
 	j.client.running.Add(1)
-	return before, func() {
+	return before, queued, func() {
 		leave()
 		j.client.running.Done()
 	}
@@ -129,7 +138,16 @@ func recovered(err *error) {
 // which they were entered. Lanes do not wait for each other.
 type turns struct {
 	mu   sync.Mutex
-	last map[string]<-chan struct{} // of each lane in use: closed when its last call is done
+	last map[string]*turn // the last of each lane in use
+}
+
+// turn is what one call does in a lane, or several that follow one another and
+// go together.
+type turn struct {
+	together string
+	running  int             // of its calls
+	next     <-chan struct{} // closed when another call may join
+	done     chan struct{}   // closed when all are done
 }
 
 var free = func() <-chan struct{} {
@@ -139,26 +157,41 @@ var free = func() <-chan struct{} {
 }()
 
 // take returns a channel that is closed when the turn of this call has come,
-// and what it must call when it is done.
-func (t *turns) take(lane string) (before <-chan struct{}, done func()) {
+// what it may call when those that go together with it may follow, and what it
+// must call when it is done.
+func (t *turns) take(lane, together string) (before <-chan struct{}, queued, done func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	before, busy := t.last[lane]
-	if !busy {
-		before = free
-	}
-	mine := make(chan struct{})
 	if t.last == nil {
-		t.last = make(map[string]<-chan struct{})
+		t.last = make(map[string]*turn)
 	}
-	t.last[lane] = mine
-	return before, func() {
+	last := t.last[lane]
+	mine := last
+	if last == nil || together == "" || last.together != together {
+		before = free
+		if last != nil {
+			before = last.done
+		}
+		mine = &turn{together: together, done: make(chan struct{})}
+		t.last[lane] = mine
+	} else {
+		before = last.next
+	}
+	mine.running++
+	place := make(chan struct{})
+	mine.next = place
+	queued = sync.OnceFunc(func() { close(place) })
+	return before, queued, func() {
+		queued()
 		t.mu.Lock()
 		defer t.mu.Unlock()
+		if mine.running--; mine.running > 0 {
+			return
+		}
 		if t.last[lane] == mine {
 			delete(t.last, lane)
 		}
-		close(mine)
+		close(mine.done)
 	}
 }
 

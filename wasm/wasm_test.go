@@ -119,7 +119,7 @@ func TestCancel(t *testing.T) {
 	start := func(number int, step func(ctx context.Context) (any, error)) <-chan error {
 		j := c.job("lane", step)
 		ctx, forget := j.context(number)
-		before, done := j.queue()
+		before, _, done := j.queue()
 		result := make(chan error, 1)
 		go func() {
 			defer done()
@@ -226,7 +226,7 @@ func TestTurns(t *testing.T) {
 			order = append(order, name)
 			return nil, nil
 		})
-		before, done := j.queue()
+		before, _, done := j.queue()
 		finished := make(chan struct{})
 		results = append(results, finished)
 		go func() {
@@ -408,5 +408,51 @@ func TestDecimal(t *testing.T) {
 		if n, ok := decimal(s); ok {
 			t.Errorf("%q is read as %d", s, n)
 		}
+	}
+}
+
+// TestTurnsTogether: jobs that go together follow as soon as the one before has
+// its place; all others wait until those before them are done.
+func TestTurnsTogether(t *testing.T) {
+	var lane turns
+	come := func(before <-chan struct{}) bool {
+		select {
+		case <-before:
+			return true
+		default:
+			return false
+		}
+	}
+	one, queuedOne, doneOne := lane.take("lane", "send")
+	two, _, doneTwo := lane.take("lane", "send")
+	alone, _, doneAlone := lane.take("lane", "")
+	after, _, doneAfter := lane.take("lane", "send")
+	other, _, doneOther := lane.take("lane", "receive")
+	if !come(one) || come(two) {
+		t.Fatal("the second comes before the first has its place")
+	}
+	queuedOne()
+	if !come(two) || come(alone) {
+		t.Fatal("the second does not follow, or another does")
+	}
+	doneTwo()
+	if come(alone) {
+		t.Fatal("one goes before all that go together are done")
+	}
+	doneOne()
+	if !come(alone) || come(after) {
+		t.Fatal("its turn has not come, or that of the next one has")
+	}
+	doneAlone()
+	if !come(after) || come(other) {
+		t.Fatal("another kind went together with it")
+	}
+	doneAfter()
+	if !come(other) {
+		t.Fatal("its turn has not come")
+	}
+	doneOther()
+	if len(lane.last) != 0 {
+		t.Errorf("%d lanes are left", len(lane.last))
 	}
 }

@@ -567,8 +567,8 @@ export interface HostKeys {
   generateBytes(kind: KeyKind, curve: string): Promise<Bytes>;
   /** Makes a key of WebCrypto of a scalar and its point. */
   importKey(kind: KeyKind, curve: string, scalar: Bytes, point: Bytes): Promise<CryptoKey>;
-  /** Signs. A signature of ECDSA is r and s, one after the other. */
-  sign(algorithm: string, key: CryptoKey, message: Bytes): Promise<Bytes>;
+  /** Signs each message of a packed list, and returns the signatures in a row. One of ECDSA is r and s, one after the other. */
+  sign(algorithm: string, key: CryptoKey, packed: Bytes): Promise<Bytes>;
   /** Checks a packed list of public key, message and signature. Returns the lowest index of a bad signature, or -1. */
   verify(algorithm: string, packed: Bytes): Promise<number>;
   /** Returns what a key gives with a public key: of a NIST curve, the x coordinate. */

@@ -62,11 +62,28 @@ func (u *Unverified) EmbeddedLeaf() *message.LeafNode {
 // sender's type calls for (F8; RFC 9420, Section 6.1). group is the context of the
 // epoch in which the message was sent. Codes: INVALID_SIGNATURE, and those of k.
 func (u *Unverified) Verify(ctx context.Context, k suite.Keys, s *suite.Suite, publicKey []byte, group *message.GroupContext) (*Verified, error) {
-	list := []suite.Verification{u.content.Verification(s, publicKey, group)}
+	list, err := VerifyAll(ctx, k, s, []*Unverified{u}, [][]byte{publicKey}, group)
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
+}
+
+// VerifyAll is Verify for each of a list, under the key of the same index, with
+// one call of k.
+func VerifyAll(ctx context.Context, k suite.Keys, s *suite.Suite, contents []*Unverified, publicKeys [][]byte, group *message.GroupContext) ([]*Verified, error) {
+	list := make([]suite.Verification, len(contents))
+	for i, u := range contents {
+		list[i] = u.content.Verification(s, publicKeys[i], group)
+	}
 	if err := s.Verify(ctx, k, list); err != nil {
 		return nil, err
 	}
-	return &Verified{u.content, list[0].Message}, nil
+	verified := make([]*Verified, len(contents))
+	for i, u := range contents {
+		verified[i] = &Verified{u.content, list[i].Message}
+	}
+	return verified, nil
 }
 
 // Verified is content whose signature is right. What it says is not judged yet.
@@ -89,17 +106,30 @@ func (v *Verified) Signed() []byte { return v.signed }
 // caller's to set. content must not change after that. Codes: those of
 // checkSender and of key, TOO_LARGE.
 func Sign(ctx context.Context, s *suite.Suite, format message.WireFormat, content message.FramedContent, key suite.SignatureKey, group *message.GroupContext) (c *message.AuthenticatedContent, signed []byte, err error) {
-	if err := checkSender(format, &content); err != nil {
+	list, all, err := SignAll(ctx, s, format, []message.FramedContent{content}, key, group)
+	if err != nil {
 		return nil, nil, err
 	}
-	if len(content.ApplicationData)+len(content.AuthenticatedData) > maxContent {
-		return nil, nil, mlserr.New(mlserr.TooLarge, "application data and authenticated data")
+	return list[0], all[0], nil
+}
+
+// SignAll is Sign for each of a list, with one call of key.
+func SignAll(ctx context.Context, s *suite.Suite, format message.WireFormat, contents []message.FramedContent, key suite.SignatureKey, group *message.GroupContext) (list []*message.AuthenticatedContent, signed [][]byte, err error) {
+	list = make([]*message.AuthenticatedContent, len(contents))
+	for i := range contents {
+		content := &contents[i]
+		if err := checkSender(format, content); err != nil {
+			return nil, nil, err
+		}
+		if len(content.ApplicationData)+len(content.AuthenticatedData) > maxContent {
+			return nil, nil, mlserr.New(mlserr.TooLarge, "application data and authenticated data")
+		}
+		list[i] = &message.AuthenticatedContent{WireFormat: format, Content: *content}
 	}
-	c = &message.AuthenticatedContent{WireFormat: format, Content: content}
-	if signed, err = c.Sign(ctx, s, key, group); err != nil {
+	if signed, err = message.SignAll(ctx, s, list, key, group); err != nil {
 		return nil, nil, err
 	}
-	return c, signed, nil
+	return list, signed, nil
 }
 
 // checkSender checks that this kind of sender may send this content in this

@@ -20,7 +20,7 @@ type brokenKey struct {
 	err error
 }
 
-func (k brokenKey) Sign(context.Context, []byte) ([]byte, error) { return nil, k.err }
+func (k brokenKey) SignAll(context.Context, [][]byte) ([][]byte, error) { return nil, k.err }
 
 // Every bit of a PrivateMessage that the network can change.
 func TestForgedPrivateMessage(t *testing.T) {

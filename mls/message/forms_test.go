@@ -42,6 +42,16 @@ func (r *recorder) Sign(_ context.Context, b []byte) ([]byte, error) {
 	r.signed = b
 	return []byte("signature"), r.err
 }
+func (r *recorder) SignAll(ctx context.Context, messages [][]byte) (list [][]byte, err error) {
+	for _, b := range messages {
+		signature, err := r.Sign(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, signature)
+	}
+	return list, nil
+}
 
 // FramedContentTBS has the group context for senders of type member and
 // new_member_commit only (RFC 9420, Section 6.1), AuthenticatedContentTBM adds the

@@ -201,12 +201,26 @@ func (a *AuthenticatedContent) TBM(group *GroupContext) []byte {
 // the SignContent that Verification has. group is the context of the epoch in
 // which the content is sent.
 func (a *AuthenticatedContent) Sign(ctx context.Context, s *suite.Suite, key suite.SignatureKey, group *GroupContext) (signed []byte, err error) {
-	signed = a.signContent(s, group)
-	sig, err := key.Sign(ctx, signed)
+	list, err := SignAll(ctx, s, []*AuthenticatedContent{a}, key, group)
 	if err != nil {
 		return nil, err
 	}
-	a.Auth.Signature = sig
+	return list[0], nil
+}
+
+// SignAll is Sign for each of a list, with one call of key.
+func SignAll(ctx context.Context, s *suite.Suite, list []*AuthenticatedContent, key suite.SignatureKey, group *GroupContext) (signed [][]byte, err error) {
+	signed = make([][]byte, len(list))
+	for i, a := range list {
+		signed[i] = a.signContent(s, group)
+	}
+	signatures, err := key.SignAll(ctx, signed)
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range list {
+		a.Auth.Signature = signatures[i]
+	}
 	return signed, nil
 }
 

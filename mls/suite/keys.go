@@ -54,6 +54,9 @@ type SignatureKey interface {
 	Name() string
 	// Sign signs a serialized SignContent.
 	Sign(ctx context.Context, message []byte) ([]byte, error)
+	// SignAll is Sign for each of the messages: all signatures, in their order,
+	// or an error.
+	SignAll(ctx context.Context, messages [][]byte) ([][]byte, error)
 }
 
 // KeyStorage says where a private key lives.

@@ -50,6 +50,13 @@ func (k *fastSigner) Name() string      { return "" }
 func (k *fastSigner) Sign(_ context.Context, message []byte) ([]byte, error) {
 	return digest([]byte("signature"), k.public, message), nil
 }
+func (k *fastSigner) SignAll(ctx context.Context, messages [][]byte) ([][]byte, error) {
+	list := make([][]byte, len(messages))
+	for i, b := range messages {
+		list[i], _ = k.Sign(ctx, b)
+	}
+	return list, nil
+}
 
 func (fastKeys) Supports(suite.ID) bool { return true }
 func (k fastKeys) GenerateSignatureKey(ctx context.Context, id suite.ID) (suite.SignatureKey, error) {

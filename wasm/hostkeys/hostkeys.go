@@ -258,14 +258,19 @@ func (a *algorithm) signatureOfHost(signature []byte) (raw []byte, ok bool) {
 }
 
 // signatureOfMLS is the other way round.
-func (a *algorithm) signatureOfMLS(raw []byte) ([]byte, error) {
-	switch {
-	case a.curve == nil && len(raw) == ed25519SignatureSize:
-		return raw, nil
-	case a.curve != nil && len(raw) == 2*a.curve.Size():
-		return der.Marshal(raw), nil
+func (a *algorithm) signatureOfMLS(raw []byte) []byte {
+	if a.curve == nil {
+		return raw
 	}
-	return nil, mlserr.New(mlserr.Internal, "sign: a signature of a wrong length")
+	return der.Marshal(raw)
+}
+
+// signatureSize is the length of a signature of the host.
+func (a *algorithm) signatureSize() int {
+	if a.curve == nil {
+		return ed25519SignatureSize
+	}
+	return 2 * a.curve.Size()
 }
 
 const ed25519SignatureSize = 64

@@ -195,16 +195,38 @@ func signatureKeyOf(k *key, err error) (suite.SignatureKey, error) {
 
 // Sign implements suite.SignatureKey. Code: KEY_NOT_FOUND.
 func (k *signatureKey) Sign(ctx context.Context, message []byte) ([]byte, error) {
+	list, err := k.SignAll(ctx, [][]byte{message})
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
+}
+
+// SignAll implements suite.SignatureKey. Code: KEY_NOT_FOUND.
+func (k *signatureKey) SignAll(ctx context.Context, messages [][]byte) ([][]byte, error) {
 	handle, err := k.use(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if err := ended(ctx); err != nil {
+		return nil, err
+	}
+	var p packer
+	p.add(messages...)
 	keys := k.of.keys
-	raw, err := keys.await(ctx, keys.object, "sign", k.of.name, handle, toHost(message))
+	v, err := keys.await(ctx, keys.object, "sign", k.of.name, handle, p.value())
 	if err != nil {
 		return nil, err
 	}
-	return k.of.signatureOfMLS(fromHost(raw))
+	raw, size := fromHost(v), k.of.signatureSize()
+	if len(raw) != len(messages)*size {
+		return nil, mlserr.New(mlserr.Internal, "sign: signatures of a wrong length")
+	}
+	list := make([][]byte, len(messages))
+	for i := range list {
+		list[i] = k.of.signatureOfMLS(raw[i*size : (i+1)*size : (i+1)*size])
+	}
+	return list, nil
 }
 
 // hpkeKey implements suite.HPKEKey.

@@ -81,7 +81,7 @@ export async function openKeys(store: HostStore, requireNonExtractable: boolean)
     },
     generateBytes,
     importKey,
-    sign,
+    sign: async (algorithm, key, packed) => join(await Promise.all(unpack(packed).map((message) => sign(algorithm, key, message)))),
     verify: async (algorithm, packed) => (await share(work, "verify", algorithm, packed, 3)).indexOf(0),
     diffieHellman,
     encapsulate: (algorithm, packed) => share(work, "encapsulate", algorithm, packed, 1),

@@ -25,6 +25,7 @@ func Keys(t *testing.T, k, reference suite.Keys) {
 		run  func(t *testing.T)
 	}{
 		{"Signature", c.signature},
+		{"SignAll", c.signAll},
 		{"Ed25519", c.ed25519},
 		{"ECDSA", c.ecdsa},
 		{"PrivateKeys", c.privateKeys},
@@ -87,6 +88,36 @@ func mustHex(t testing.TB, s string) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// signAll: each message of a list has its own signature, in the order of the list.
+func (c *contract) signAll(t *testing.T) {
+	c.eachSuite(t, func(t *testing.T, s *suite.Suite) {
+		key := mustSignatureKey(t, c.k, s.ID())
+		messages := make([][]byte, 20)
+		for i := range messages {
+			messages[i] = make([]byte, i)
+		}
+		signatures, err := key.SignAll(ctx, messages)
+		if err != nil || len(signatures) != len(messages) {
+			t.Fatalf("%d signatures: %v", len(signatures), err)
+		}
+		list := make([]suite.Verification, len(messages))
+		for i := range list {
+			list[i] = suite.Verification{PublicKey: key.Public(), Message: messages[i], Signature: signatures[i]}
+		}
+		if err := s.Verify(ctx, c.reference, list); err != nil {
+			t.Fatal(err)
+		}
+		if none, err := key.SignAll(ctx, nil); err != nil || len(none) != 0 {
+			t.Fatalf("of nothing: %d, %v", len(none), err)
+		}
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		if _, err := key.SignAll(ended, messages); !errors.Is(err, mlserr.Cancelled) {
+			t.Fatalf("cancelled: %v", err)
+		}
+	})
 }
 
 // signature: what k signs k and reference take, and the other way round; nothing else.

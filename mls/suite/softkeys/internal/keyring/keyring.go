@@ -297,6 +297,23 @@ func (k *signatureKey) Sign(_ context.Context, message []byte) ([]byte, error) {
 	return signature, nil
 }
 
+// SignAll implements suite.SignatureKey.
+func (k *signatureKey) SignAll(ctx context.Context, messages [][]byte) ([][]byte, error) {
+	signatures := make([][]byte, len(messages))
+	failed, err := firstBad(ctx, len(messages), func(i int) (good bool) {
+		var err error
+		signatures[i], err = k.Sign(ctx, messages[i])
+		return err == nil
+	})
+	if err == nil && failed >= 0 {
+		_, err = k.Sign(ctx, messages[failed]) // once more, for its error
+	}
+	if err != nil {
+		return nil, err
+	}
+	return signatures, nil
+}
+
 // hpkeKey implements suite.HPKEKey.
 type hpkeKey struct {
 	id  suite.ID
