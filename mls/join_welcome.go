@@ -211,6 +211,13 @@ func (c *Client) checkGroupInfo(ctx context.Context, s *suite.Suite, info *messa
 	if len(group.GroupID) == 0 {
 		return nil, nil, mlserr.New(mlserr.GroupInfoInvalid, "empty group id")
 	}
+	verified, drop := ahead(ctx, func(ctx context.Context) error {
+		if leaves, _ := countNodes(nodes); leaves > c.limits.MaxMembers {
+			return nil // refused below
+		}
+		return tree.VerifyLeavesOf(ctx, c.keys, s, group.GroupID, nodes)
+	})
+	defer drop()
 	t, err := tree.Import(s, nodes)
 	if err != nil {
 		return nil, nil, err
@@ -218,8 +225,6 @@ func (c *Client) checkGroupInfo(ctx context.Context, s *suite.Suite, info *messa
 	if t.MemberCount() > c.limits.MaxMembers {
 		return nil, nil, mlserr.New(mlserr.TooLarge, "members")
 	}
-	verified, drop := ahead(ctx, func(ctx context.Context) error { return t.VerifyLeaves(ctx, c.keys, group.GroupID) })
-	defer drop()
 	if !bytes.Equal(t.Hash(), group.TreeHash) {
 		return nil, nil, mlserr.New(mlserr.TreeHashMismatch, "W7")
 	}

@@ -3,6 +3,7 @@ package tree
 import (
 	"bytes"
 	"context"
+	"iter"
 	"strconv"
 
 	"webmls/mls/message"
@@ -184,13 +185,36 @@ func (t *Tree) ValidateKeys(ctx context.Context, k suite.Keys) error {
 // (RFC 9420, Section 7.3, L2). Codes: INVALID_SIGNATURE with the leaf in the
 // detail, and those of k.
 func (t *Tree) VerifyLeaves(ctx context.Context, k suite.Keys, groupID []byte) error {
-	list := make([]suite.Verification, 0, t.members)
-	leaves := make([]treemath.LeafIndex, 0, t.members)
-	for i, leaf := range t.Leaves() {
-		list = append(list, leaf.Verification(t.suite, groupID, i))
+	return verifyLeaves(ctx, k, t.suite, groupID, t.members, t.Leaves())
+}
+
+// VerifyLeavesOf is VerifyLeaves for nodes of which Import makes a tree, or does
+// not: it reads them alone, so that both can be done at once.
+func VerifyLeavesOf(ctx context.Context, k suite.Keys, s *suite.Suite, groupID []byte, nodes message.RatchetTree) error {
+	leaves := 0 // blank nodes, which cost their sender a byte, cost no more here
+	for i := range nodes {
+		if nodes[i].Leaf != nil {
+			leaves++
+		}
+	}
+	return verifyLeaves(ctx, k, s, groupID, leaves, func(yield func(treemath.LeafIndex, *message.LeafNode) bool) {
+		for i := 0; i < len(nodes); i += 2 {
+			if leaf := nodes[i].Leaf; leaf != nil && !yield(treemath.LeafIndex(i/2), leaf) {
+				return
+			}
+		}
+	})
+}
+
+// verifyLeaves is VerifyLeaves for at most so many leaves.
+func verifyLeaves(ctx context.Context, k suite.Keys, s *suite.Suite, groupID []byte, most int, all iter.Seq2[treemath.LeafIndex, *message.LeafNode]) error {
+	list := make([]suite.Verification, 0, most)
+	leaves := make([]treemath.LeafIndex, 0, most)
+	for i, leaf := range all {
+		list = append(list, leaf.Verification(s, groupID, i))
 		leaves = append(leaves, i)
 	}
-	bad, err := k.Verify(ctx, t.suite.ID(), list)
+	bad, err := k.Verify(ctx, s.ID(), list)
 	if err != nil {
 		return err
 	}

@@ -107,7 +107,7 @@ var table = []Rule{
 			{"mls", "TestForgedExternalCommit", "leaf: credential refused"}, {"mls", "TestForgedWelcome", "leaf: credential refused"},
 			{"mls", "TestForgedProposals", "extensions: external sender refused"}}},
 	{ID: "L2", Section: "7.3", Says: "the leaf's signature, with group and index in an update and a commit",
-		At: []Place{{"mls/proposals_validate.go", "leafChecks.replacement", ""}, {"mls/tree/validate.go", "Tree.VerifyLeaves", "InvalidSignature"}},
+		At: []Place{{"mls/proposals_validate.go", "leafChecks.replacement", ""}, {"mls/tree/validate.go", "verifyLeaves", "InvalidSignature"}},
 		Tests: []Test{{"mls", "TestForgedCommitPath", "leaf: signature"}, {"mls", "TestForgedCommitPath", "leaf: signed for another group"},
 			{"mls", "TestForgedCommitPath", "leaf: signed for another leaf"}, {"mls", "TestForgedProposalMessages", "update: signed for another leaf"},
 			{"mls", "TestForgedProposals", "add leaf: signature"}, {"mls", "TestForgedWelcome", "leaf: the committer's signature"}}},
