@@ -21,7 +21,8 @@ const coldStarts = 5;
 /**
  * Measures, and returns all samples. `say` is told how far it has come.
  * Options: peers, browsers and parts, lists of names; suites and sizes, lists of
- * numbers; rounds; messages, how many of them at once.
+ * numbers; rounds; messages, how many of them at once; patience, in
+ * seconds, for one cell of one of the others.
  */
 export async function measure(options, say) {
   const dist = await buildPage();
@@ -37,6 +38,7 @@ export async function measure(options, say) {
     messages: options.messages,
     implementations: options.peers.map((id) => ({ id, version: version(implementations[id]), ...implementations[id] })),
     cells: [],
+    leftOut: [],
     cold: [],
     memory: [],
     files: {},
@@ -121,11 +123,24 @@ class Measuring {
         const large = n > 1000;
         await inTurns(options.rounds, async (each, round) => {
           if (large && round > 0 && !each.ours) return; // minutes each
+          if (this.takesTooLong(each, suite, n)) return;
           await this.cell(page, "group", each, { suite, n, round }, [n, large ? 1 : 2]);
         });
       }
     }
     await page.close();
+  }
+
+  /**
+   * Whether one of the others would take longer than there is patience for, if its time
+   * grows as the square of the group; of less than 200 members that says nothing.
+   */
+  takesTooLong({ id, ours }, suite, n) {
+    const before = this.run.cells.findLast((cell) => cell.part === "group" && cell.browser === this.name && cell.id === id && cell.suite === suite && cell.n < n);
+    if (ours || !before || before.n < 200 || before.seconds * (n / before.n) ** 2 < this.options.patience) return false;
+    this.run.leftOut.push({ browser: this.name, id, suite, n });
+    this.say(this.name, "group", `suite ${suite}`, `n ${n}`, id, "left out");
+    return true;
   }
 
   /** What operations store, of those who do, where writing is counted and time is not taken. */
@@ -213,9 +228,10 @@ class Measuring {
     // Firefox's own cannot populate a tree: there all have the same one.
     const of = { adapter, variant, suite: place.suite, unawaited: ours === true, updatesLast: !this.chromium };
     const result = await call(page, name, of, ...args).catch(({ message }) => ({ error: message }));
-    this.run.cells.push({ browser: this.name, part, id, ...place, load: loadavg()[0], ...result });
+    const seconds = (Date.now() - began) / 1000;
+    this.run.cells.push({ browser: this.name, part, id, ...place, seconds, load: loadavg()[0], ...result });
     const where = Object.entries(place).map(([key, value]) => `${key} ${value}`);
-    this.say(this.name, part, ...where, id, `${((Date.now() - began) / 1000).toFixed(1)} s`, result.error ?? "");
+    this.say(this.name, part, ...where, id, `${seconds.toFixed(1)} s`, result.error ?? "");
   }
 }
 

@@ -20,6 +20,7 @@ const { values: given } = parseArgs({
     only: { type: "string", default: parts.join() },
     rounds: { type: "string" },
     messages: { type: "string", default: "1000" },
+    patience: { type: "string", default: "600" },
     quick: { type: "boolean", default: false },
     out: { type: "string", default: fileURLToPath(new URL("results", import.meta.url)) },
   },
@@ -42,6 +43,7 @@ const options = {
   sizes: numbers("sizes", given.sizes ?? (given.quick ? "10,100" : "10,100,250,1000,4000")),
   rounds: numbers("rounds", given.rounds ?? (given.quick ? "1" : "5"))[0],
   messages: numbers("messages", given.messages)[0],
+  patience: numbers("patience", given.patience)[0],
 };
 const began = Date.now();
 const say = (...words) => console.error(`${Math.round((Date.now() - began) / 1000)} s`.padStart(7), ...words);

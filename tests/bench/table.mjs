@@ -63,6 +63,8 @@ export function table(summary, targets) {
     ["target", "is", "at most", "", "holds"],
     targets.map(({ name, value, most, unit, holds }) => [name, figure(value), figure(most), unit, yes(holds)]),
   );
+  const leftOut = new Set(run.leftOut.map(({ browser, id, suite, n }) => `${browser} ${id} suite ${suite} n ${n}`));
+  section("Left out, because it would take too long", ["what"], [...leftOut].map((what) => [what]));
   section("Failed", ["what", "why"], summary.failures.map(({ browser, part, id, suite, n, error }) => [`${browser} ${part} ${id} suite ${suite} n ${n}`, error]), 2);
   return out.join("\n").trimStart();
 }
