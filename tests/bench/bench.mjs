@@ -45,7 +45,7 @@ export async function measure(options, say) {
   };
   try {
     for (const browser of options.browsers) await new Measuring(run, site, browser, options, say).all();
-    for (const { adapter } of run.implementations) if (run.files[adapter]) run.files[adapter] = sizes(dist, run.files[adapter]);
+    for (const adapter of Object.keys(run.files)) run.files[adapter] = sizes(dist, run.files[adapter]);
   } finally {
     await site.stop();
   }
