@@ -5,8 +5,10 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,76 +17,189 @@ import (
 	"syscall"
 	"time"
 
+	"webmls/web/delivery/internal/accounts"
 	"webmls/web/delivery/internal/service"
 	"webmls/web/delivery/internal/store"
 )
 
+// options is what the flags say.
+type options struct {
+	listen, admin   string
+	static          string
+	origins         []string
+	tlsCert, tlsKey string
+	drain           time.Duration
+	store           store.Config
+	oidc            accounts.OIDCConfig
+	developmentOpen bool
+}
+
 func main() {
-	listen := flag.String("listen", "127.0.0.1:8470", "`address` to serve HTTP and WebSocket on")
-	data := flag.String("data", "delivery-data", "`folder` of the embedded NATS JetStream")
-	url := flag.String("nats", "", "`URL` of an existing NATS cluster, instead of the embedded server")
-	replicas := flag.Int("replicas", 0, "copies of new streams in the cluster; 0 is 3 on a cluster, 1 elsewhere")
-	static := flag.String("static", "", "`folder` of files to serve")
-	var origins []string
+	o := options{}
+	flag.StringVar(&o.listen, "listen", "127.0.0.1:8470", "`address` to serve HTTP and WebSocket on")
+	flag.StringVar(&o.admin, "admin", "", "`address` to serve metrics and health on; none where empty")
+	flag.StringVar(&o.tlsCert, "tls-cert", "", "`file` of the certificate chain; read again when it changes")
+	flag.StringVar(&o.tlsKey, "tls-key", "", "`file` of the certificate's key")
+	flag.StringVar(&o.store.DataDir, "data", "delivery-data", "`folder` of the embedded NATS JetStream")
+	flag.StringVar(&o.store.URL, "nats", "", "`URL`s of an existing NATS cluster, with commas, instead of the embedded server")
+	flag.IntVar(&o.store.Replicas, "replicas", 0, "copies of new streams in the cluster; 0 is 3 on a cluster, 1 elsewhere")
+	flag.DurationVar(&o.store.Retain, "retain", 90*24*time.Hour, "how long messages are kept; 0 for ever")
+	flag.StringVar(&o.static, "static", "", "`folder` of files to serve")
+	flag.StringVar(&o.oidc.Issuer, "oidc-issuer", "", "`URL` of the OpenID Connect provider of the accounts; where empty, accounts are for development")
+	flag.StringVar(&o.oidc.Audience, "oidc-audience", "", "client `id` that the provider's tokens are for")
+	flag.StringVar(&o.oidc.NameClaim, "oidc-name", "sub", "`claim` of the tokens that is the user's name")
+	flag.BoolVar(&o.developmentOpen, "development-accounts", false, "let anybody who reaches -listen make accounts, where it is not a loopback address")
+	flag.DurationVar(&o.drain, "drain", 0, "how long to take for closing the connections at the end")
+	format := flag.String("log", "text", "`format` of the log: text or json")
 	flag.Func("origin", "`pattern` of a host, or scheme://host, whose pages may connect too; may be repeated", func(v string) error {
-		origins = append(origins, v)
+		o.origins = append(o.origins, v)
 		return nil
 	})
 	flag.Parse()
-	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	var logger *slog.Logger
+	switch *format {
+	case "text":
+		logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	case "json":
+		logger = slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	default:
+		fmt.Fprintf(os.Stderr, "no such format of the log: %q\n", *format)
+		os.Exit(2)
+	}
 	if flag.NArg() > 0 {
 		logger.Error("unexpected arguments", "arguments", flag.Args())
 		os.Exit(2)
 	}
+	o.store.Logger = logger
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := run(ctx, *listen, *static, origins,
-		store.Config{DataDir: *data, URL: *url, Replicas: *replicas, Logger: logger})
-	if err != nil {
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+	if err := run(ctx, o); err != nil {
 		logger.Error("stopped", "error", err)
 		os.Exit(1)
 	}
 }
 
+// check refuses flags that do not go together.
+func (o *options) check() error {
+	switch {
+	case (o.tlsCert == "") != (o.tlsKey == ""):
+		return errors.New("-tls-cert and -tls-key go together")
+	case (o.oidc.Issuer == "") != (o.oidc.Audience == ""):
+		return errors.New("-oidc-issuer and -oidc-audience go together")
+	case o.oidc.Issuer == "" && !o.developmentOpen && !isLoopback(o.listen):
+		return errors.New("accounts for development are for a loopback address: " +
+			"name a provider by -oidc-issuer, or say -development-accounts")
+	}
+	return nil
+}
+
+// isLoopback tells whether only this machine reaches an address to listen on. One
+// that does not parse is left to net.Listen to refuse.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return true
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback()
+	}
+	return host == "localhost"
+}
+
 // run serves until ctx ends.
-func run(ctx context.Context, listen, static string, origins []string, config store.Config) error {
-	logger := config.Logger
+func run(ctx context.Context, o options) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	logger := o.store.Logger
 	opening, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	state, err := store.Open(opening, config)
+	state, err := store.Open(opening, o.store)
 	if err != nil {
 		return err
 	}
 	defer state.Close()
-	handler, err := service.New(service.Config{Store: state, Logger: logger, Origins: origins, Static: static})
+	authenticator, err := o.authenticator(opening, state)
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", listen)
+	handler, err := service.New(service.Config{
+		Store: state, Authenticator: authenticator, Logger: logger, Origins: o.origins, Static: o.static,
+	})
 	if err != nil {
 		return err
 	}
-	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+
+	failed := make(chan error, 2)
+	server := newServer(handler, logger)
+	scheme := "http"
+	if o.tlsCert != "" {
+		certificate, err := newCertificate(o.tlsCert, o.tlsKey, logger)
+		if err != nil {
+			return err
+		}
+		scheme = "https"
+		server.TLSConfig = &tls.Config{GetCertificate: certificate.get, MinVersion: tls.VersionTLS12}
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	logger.Info("listening", "address", "http://"+listener.Addr().String())
+	listener, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	admin := newServer(handler.Admin(), logger)
+	if o.admin != "" {
+		adminListener, err := net.Listen("tcp", o.admin)
+		if err != nil {
+			return err
+		}
+		go func() { failed <- admin.Serve(adminListener) }()
+		logger.Info("metrics", "address", "http://"+adminListener.Addr().String())
+	}
+	go func() {
+		if scheme == "https" {
+			failed <- server.ServeTLS(listener, "", "")
+		} else {
+			failed <- server.Serve(listener)
+		}
+	}()
+	logger.Info("listening", "address", scheme+"://"+listener.Addr().String())
 
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
 		logger.Info("shutting down")
 	}
+	handler.Drain(context.Background(), o.drain)
 	closing, cancelClosing := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancelClosing()
 	handler.Shutdown(closing)
 	if shutdownErr := server.Shutdown(closing); errors.Is(err, http.ErrServerClosed) || err == nil {
 		err = shutdownErr
 	}
+	_ = admin.Close()
 	return err
+}
+
+func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+}
+
+func (o *options) authenticator(ctx context.Context, state *store.Store) (accounts.Authenticator, error) {
+	if o.oidc.Issuer != "" {
+		return accounts.NewOIDC(ctx, o.oidc)
+	}
+	o.store.Logger.Warn("accounts are for development: whoever names a user first is that user")
+	seed, err := state.IssuerSeed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return accounts.NewDevelopment(seed, state)
 }

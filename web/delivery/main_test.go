@@ -26,6 +26,10 @@ import (
 const beCommand = "DELIVERY_TEST_BE_COMMAND"
 
 func TestMain(m *testing.M) {
+	if file := os.Getenv(beNode); file != "" {
+		node(file)
+		return
+	}
 	if os.Getenv(beCommand) != "" {
 		main()
 		return

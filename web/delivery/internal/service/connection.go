@@ -10,6 +10,8 @@ import (
 
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
+
+	"webmls/web/delivery/internal/store"
 )
 
 var (
@@ -18,6 +20,11 @@ var (
 	errNoHello        = errors.New("no hello in time")
 	errSlow           = errors.New("client too slow")
 )
+
+// statusExpired closes a connection whose token's time is over: a client that
+// comes again with a fresh one goes on where it was. It is of the range that
+// RFC 6455, Section 7.4.2, leaves to applications.
+const statusExpired websocket.StatusCode = 4001
 
 // connection is one client. Its reader handles one request after the other, so
 // that a client's messages enter the log in the order it sent them. Each
@@ -37,6 +44,9 @@ type connection struct {
 
 	// Used by the reader only.
 	user          string // empty before hello; guarded by Service.mu for others
+	account       *user
+	address       store.Address
+	stock         bool // whether it is told when key packages become few
 	requests      int
 	subscriptions map[uint64]*subscription // by the id of the request that began them
 	welcomes      bool
@@ -73,6 +83,13 @@ func (c *connection) goAway() {
 	_ = socket.Close(websocket.StatusGoingAway, "the service is shutting down")
 }
 
+// expire closes the connection when the request in hand is answered.
+func (c *connection) expire() {
+	c.busy.Lock()
+	defer c.busy.Unlock()
+	_ = c.socket.Close(statusExpired, "the token has expired")
+}
+
 func (c *connection) cut() {
 	c.starting.Lock()
 	defer c.starting.Unlock()
@@ -107,6 +124,12 @@ func (c *connection) serve(ctx context.Context) error {
 			return err
 		}
 		c.requests++
+		c.service.metrics.bytesIn.Add(float64(len(frame)))
+		if c.account != nil {
+			if err := c.account.bytes.WaitN(ctx, len(frame)); err != nil {
+				return context.Cause(ctx)
+			}
+		}
 		if kind != websocket.MessageText {
 			_ = c.socket.Close(websocket.StatusUnsupportedData, codeMalformed)
 			return errMalformedFrame
@@ -119,10 +142,16 @@ func (c *connection) serve(ctx context.Context) error {
 
 // receive handles one frame.
 func (c *connection) receive(ctx context.Context, cancel context.CancelCauseFunc, frame []byte, hello *time.Timer) error {
-	c.busy.Lock()
-	defer c.busy.Unlock()
 	var r request
 	err := json.Unmarshal(frame, &r)
+	if err == nil && c.account != nil && (r.Op == "claimKeyPackage" || r.Op == "claimKeyPackages") {
+		if err := c.account.claims.Wait(ctx); err != nil {
+			return context.Cause(ctx)
+		}
+	}
+	c.busy.Lock()
+	defer c.busy.Unlock()
+	begun := time.Now()
 	if r.ID == 0 || r.ID > maxInteger {
 		// There is nobody to answer.
 		_ = c.socket.Close(websocket.StatusPolicyViolation, codeMalformed)
@@ -135,6 +164,7 @@ func (c *connection) receive(ctx context.Context, cancel context.CancelCauseFunc
 		answer, err = c.handle(ctx, cancel, &r)
 	}
 	if err == nil {
+		c.service.metrics.request(opName(r.Op), "OK", begun)
 		if r.Op == "hello" {
 			hello.Stop()
 			c.socket.SetReadLimit(int64(c.service.limits.Frame))
@@ -147,6 +177,7 @@ func (c *connection) receive(ctx context.Context, cancel context.CancelCauseFunc
 		return err
 	}
 	told := c.explain(&r, err)
+	c.service.metrics.request(opName(r.Op), told.Code, begun)
 	if err := c.write(ctx, cancel, reply{ID: r.ID, Error: told}); err != nil {
 		return err
 	}
@@ -171,6 +202,7 @@ func (c *connection) write(ctx context.Context, cancel context.CancelCauseFunc, 
 		cancel(err)
 		return context.Cause(ctx)
 	}
+	c.service.metrics.bytesOut.Add(float64(len(b)))
 	return nil
 }
 

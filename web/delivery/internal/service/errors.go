@@ -11,6 +11,8 @@ const (
 	codeNameInvalid          = "NAME_INVALID"
 	codeTokenInvalid         = "TOKEN_INVALID"
 	codeNameTaken            = "NAME_TAKEN"
+	codeDeviceInvalid        = "DEVICE_INVALID"
+	codeTooManyDevices       = "TOO_MANY_DEVICES"
 	codeTooManyConnections   = "TOO_MANY_CONNECTIONS"
 	codeTooLarge             = "TOO_LARGE"
 	codeTooMany              = "TOO_MANY"

@@ -104,6 +104,7 @@ type event struct {
 	ID      any    `json:"id"`
 	Group   []byte `json:"group"`
 	Welcome []byte `json:"welcome"`
+	Count   int    `json:"count"`
 }
 
 type answer struct {

@@ -6,17 +6,17 @@ import "time"
 type Limits struct {
 	Frame      int // a frame of an authenticated client
 	HelloFrame int // a frame before that
-	Name       int
 	Token      int
-	TokenLeast int
+	Device     int
 	GroupID    int
 
 	Message               int // a proposal, an application message, a GroupInfo on its own
 	KeyPackage            int
 	KeyPackagesPerRequest int
-	KeyPackagesPerUser    int
+	KeyPackagesPerDevice  int
+	Devices               int // of a user
 	WelcomeRecipients     int // of one commit
-	WelcomesPerUser       int // pending
+	WelcomesPerDevice     int // pending
 
 	Connections                int // in this process
 	ConnectionsPerUser         int // in this process
@@ -26,6 +26,17 @@ type Limits struct {
 	// time, at this many a second. Order and outcome stay the same.
 	RequestsPerSecond int
 	RequestBurst      int
+
+	// A user's connections to this process together have these, in the same
+	// way. Claims are of others' key packages, which run out.
+	BytesPerSecond  int // of frames
+	ByteBurst       int // at least Frame
+	ClaimsPerSecond int
+	ClaimBurst      int
+
+	// Connections beyond the burst, at this many a second, are refused.
+	ConnectionsPerSecond int
+	ConnectionBurst      int
 
 	HelloTimeout   time.Duration // from the connection to an accepted hello
 	RequestTimeout time.Duration // after which a request is UNAVAILABLE
@@ -41,18 +52,18 @@ type Limits struct {
 // DefaultLimits is what PROTOCOL.md promises.
 var DefaultLimits = Limits{
 	Frame:      8 << 20,
-	HelloFrame: 4 << 10,
-	Name:       128,
-	Token:      256,
-	TokenLeast: 16,
+	HelloFrame: 16 << 10,
+	Token:      8 << 10,
+	Device:     64,
 	GroupID:    255,
 
 	Message:               4 << 20,
 	KeyPackage:            64 << 10,
 	KeyPackagesPerRequest: 100,
-	KeyPackagesPerUser:    500,
+	KeyPackagesPerDevice:  500,
+	Devices:               32,
 	WelcomeRecipients:     1024,
-	WelcomesPerUser:       256,
+	WelcomesPerDevice:     256,
 
 	Connections:                10_000,
 	ConnectionsPerUser:         16,
@@ -60,6 +71,14 @@ var DefaultLimits = Limits{
 
 	RequestsPerSecond: 100,
 	RequestBurst:      200,
+
+	BytesPerSecond:  4 << 20,
+	ByteBurst:       32 << 20,
+	ClaimsPerSecond: 10,
+	ClaimBurst:      1024,
+
+	ConnectionsPerSecond: 500,
+	ConnectionBurst:      2000,
 
 	HelloTimeout:   10 * time.Second,
 	RequestTimeout: 10 * time.Second,

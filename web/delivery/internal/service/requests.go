@@ -2,12 +2,13 @@ package service
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"time"
-	"unicode"
 
 	"webmls/mls/message"
+	"webmls/web/delivery/internal/accounts"
 	"webmls/web/delivery/internal/store"
 )
 
@@ -24,8 +25,11 @@ type request struct {
 
 	Version     int              `json:"version"`
 	Name        string           `json:"name"`
+	Device      string           `json:"device"`
 	Token       string           `json:"token"`
 	KeyPackages [][]byte         `json:"keyPackages"`
+	LastResort  []byte           `json:"lastResort"`
+	Below       int              `json:"below"`
 	Group       []byte           `json:"group"`
 	Message     []byte           `json:"message"`
 	GroupInfo   []byte           `json:"groupInfo"`
@@ -36,8 +40,25 @@ type request struct {
 }
 
 type requestWelcome struct {
-	To      []string `json:"to"`
-	Welcome []byte   `json:"welcome"`
+	To      []recipient `json:"to"`
+	Welcome []byte      `json:"welcome"`
+}
+
+// recipient is a device: {"name", "device"}, or the name alone where the device
+// has no name of its own.
+type recipient struct {
+	Name   string `json:"name"`
+	Device string `json:"device"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *recipient) UnmarshalJSON(b []byte) error {
+	*r = recipient{}
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, &r.Name)
+	}
+	type fields recipient
+	return json.Unmarshal(b, (*fields)(r))
 }
 
 type reply struct {
@@ -50,7 +71,9 @@ type reply struct {
 var operations = map[string]func(*connection, context.Context, *request) (any, error){
 	"publishKeyPackages": (*connection).publishKeyPackages,
 	"claimKeyPackage":    (*connection).claimKeyPackage,
-	"countKeyPackages":   (*connection).countKeyPackages,
+	"claimKeyPackages":   (*connection).claimKeyPackages,
+	"devices":            (*connection).devices,
+	"removeDevice":       (*connection).removeDevice,
 	"publishCommit":      (*connection).publishCommit,
 	"publish":            (*connection).publish,
 	"publishGroupInfo":   (*connection).publishGroupInfo,
@@ -66,13 +89,15 @@ func (c *connection) handle(ctx context.Context, cancel context.CancelCauseFunc,
 	defer stop()
 	switch {
 	case r.Op == "hello":
-		return c.hello(limited, r)
+		return c.hello(limited, ctx, r)
 	case c.user == "":
 		return nil, fail(codeNotAuthenticated, "the first request is hello")
 	case r.Op == "subscribe":
 		return c.subscribe(limited, ctx, cancel, r)
 	case r.Op == "unsubscribe":
 		return c.unsubscribe(r)
+	case r.Op == "countKeyPackages":
+		return c.countKeyPackages(limited, ctx, cancel, r)
 	case r.Op == "welcomes":
 		return c.followWelcomes(ctx, cancel, r)
 	}
@@ -93,6 +118,14 @@ func (c *connection) explain(r *request, err error) *Error {
 		told = fail(codeTooLarge, "larger than the store takes, %d bytes", c.service.config.Store.MaxRecord())
 	case errors.Is(err, store.ErrNoKeyPackage):
 		told = fail(codeNoKeyPackage, "the user has no key package left")
+	case errors.Is(err, store.ErrDevices):
+		told = fail(codeTooManyDevices, "a user has at most %d devices", c.service.limits.Devices)
+	case errors.Is(err, accounts.ErrName):
+		told = fail(codeNameInvalid, "a name is 1 to %d bytes, printable, without a space at its ends", accounts.NameLimit)
+	case errors.Is(err, accounts.ErrToken):
+		told = fail(codeTokenInvalid, "not a valid token of this name")
+	case errors.Is(err, accounts.ErrTaken):
+		told = fail(codeNameTaken, "the name belongs to another token")
 	case errors.Is(err, store.ErrNoGroupInfo):
 		told = fail(codeNoGroupInfo, "no GroupInfo of the group's epoch was published")
 	default:
@@ -107,7 +140,7 @@ func (c *connection) explain(r *request, err error) *Error {
 // opName keeps a client's text out of the log.
 func opName(op string) string {
 	switch op {
-	case "hello", "subscribe", "unsubscribe", "welcomes":
+	case "hello", "subscribe", "unsubscribe", "welcomes", "countKeyPackages":
 		return op
 	}
 	if _, ok := operations[op]; ok {
@@ -118,6 +151,8 @@ func opName(op string) string {
 
 type helloReply struct {
 	Version int         `json:"version"`
+	Name    string      `json:"name"`
+	Device  string      `json:"device"`
 	Limits  helloLimits `json:"limits"`
 }
 
@@ -131,43 +166,69 @@ type helloLimits struct {
 	Subscriptions         int `json:"subscriptions"`
 }
 
-func (c *connection) hello(ctx context.Context, r *request) (any, error) {
+// hello finds out who the client is. Its connection lives as long as its token.
+func (c *connection) hello(ctx, connected context.Context, r *request) (any, error) {
 	limits := &c.service.limits
 	switch {
 	case c.user != "":
 		return nil, fail(codeMalformed, "hello was said already")
 	case r.Version != protocolVersion:
 		return nil, fail(codeUnsupportedVersion, "this service speaks version %d", protocolVersion)
-	case !validName(r.Name, limits.Name):
-		return nil, fail(codeNameInvalid, "a name is 1 to %d bytes, printable, without a space at its ends", limits.Name)
-	case len(r.Token) < limits.TokenLeast || len(r.Token) > limits.Token:
-		return nil, fail(codeTokenInvalid, "a token is %d to %d bytes", limits.TokenLeast, limits.Token)
+	case r.Name != "" && !accounts.ValidName(r.Name):
+		return nil, accounts.ErrName
+	case !validDevice(r.Device, limits.Device):
+		return nil, c.deviceInvalid()
+	case len(r.Token) > limits.Token:
+		return nil, fail(codeTokenInvalid, "a token is at most %d bytes", limits.Token)
 	}
-	if err := c.service.config.Authenticator.Authenticate(ctx, r.Name, r.Token); err != nil {
+	account, err := c.service.config.Authenticator.Authenticate(ctx, r.Name, r.Token)
+	if err != nil {
 		return nil, err
 	}
-	if !c.service.enter(c, r.Name) {
+	if !c.service.enter(c, account.Name, r.Device) {
 		return nil, fail(codeTooManyConnections, "the user has %d connections", limits.ConnectionsPerUser)
 	}
-	return helloReply{Version: protocolVersion, Limits: helloLimits{
+	if !account.Expires.IsZero() {
+		over := time.AfterFunc(time.Until(account.Expires), c.expire)
+		context.AfterFunc(connected, func() { over.Stop() })
+	}
+	return helloReply{Version: protocolVersion, Name: account.Name, Device: r.Device, Limits: helloLimits{
 		Frame:                 limits.Frame,
 		Message:               limits.Message,
 		KeyPackage:            limits.KeyPackage,
 		KeyPackagesPerRequest: limits.KeyPackagesPerRequest,
-		KeyPackages:           limits.KeyPackagesPerUser,
+		KeyPackages:           limits.KeyPackagesPerDevice,
 		WelcomeRecipients:     limits.WelcomeRecipients,
 		Subscriptions:         limits.SubscriptionsPerConnection,
 	}}, nil
 }
 
-func isNameRune(r rune) bool { return unicode.IsPrint(r) && r != unicode.ReplacementChar }
+// validDevice tells whether a device's name is one: letters, digits, "-", "_" and
+// ".", so that it can be a random id or a person's word for it. None is valid too.
+func validDevice(device string, limit int) bool {
+	if len(device) > limit {
+		return false
+	}
+	for _, r := range device {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '_', r == '.':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func (c *connection) deviceInvalid() error {
+	return fail(codeDeviceInvalid, "a device is at most %d letters, digits, -, _ and .", c.service.limits.Device)
+}
 
 type empty struct{}
 
 func (c *connection) publishKeyPackages(ctx context.Context, r *request) (any, error) {
 	limits := &c.service.limits
 	switch {
-	case len(r.KeyPackages) == 0:
+	case len(r.KeyPackages) == 0 && r.LastResort == nil:
 		return nil, fail(codeMalformed, "no key packages")
 	case len(r.KeyPackages) > limits.KeyPackagesPerRequest:
 		return nil, fail(codeTooMany, "more than %d key packages", limits.KeyPackagesPerRequest)
@@ -177,12 +238,28 @@ func (c *connection) publishKeyPackages(ctx context.Context, r *request) (any, e
 			return nil, err
 		}
 	}
-	err := c.service.config.Store.PublishKeyPackages(ctx, c.user, r.KeyPackages, limits.KeyPackagesPerUser)
-	if errors.Is(err, store.ErrFull) {
-		return nil, fail(codeKeyPackagesFull, "a user has at most %d key packages", limits.KeyPackagesPerUser)
+	if r.LastResort != nil {
+		if err := checkWireFormat(r.LastResort, limits.KeyPackage, message.WireFormatKeyPackage, "KeyPackage"); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
+	state := c.service.config.Store
+	if err := state.AddDevice(ctx, c.address, limits.Devices); err != nil {
 		return nil, err
+	}
+	if r.LastResort != nil {
+		if err := state.PublishLastResort(ctx, c.address, r.LastResort); err != nil {
+			return nil, err
+		}
+	}
+	if len(r.KeyPackages) > 0 {
+		err := state.PublishKeyPackages(ctx, c.address, r.KeyPackages, limits.KeyPackagesPerDevice)
+		if errors.Is(err, store.ErrFull) {
+			return nil, fail(codeKeyPackagesFull, "a device has at most %d key packages", limits.KeyPackagesPerDevice)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	return empty{}, nil
 }
@@ -193,29 +270,172 @@ func (c *connection) pong(context.Context, *request) (any, error) { return empty
 
 type claimReply struct {
 	KeyPackage []byte `json:"keyPackage"`
+	LastResort bool   `json:"lastResort,omitempty"`
 }
 
+// claimKeyPackage takes a key package of one device.
 func (c *connection) claimKeyPackage(ctx context.Context, r *request) (any, error) {
-	if !validName(r.Name, c.service.limits.Name) {
-		return nil, fail(codeNameInvalid, "not a name")
+	if !accounts.ValidName(r.Name) {
+		return nil, accounts.ErrName
 	}
-	keyPackage, err := c.service.config.Store.ClaimKeyPackage(ctx, r.Name)
+	if !validDevice(r.Device, c.service.limits.Device) {
+		return nil, c.deviceInvalid()
+	}
+	keyPackage, lastResort, err := c.claim(ctx, store.NewAddress(r.Name, r.Device))
 	if err != nil {
 		return nil, err
 	}
-	return claimReply{keyPackage}, nil
+	return claimReply{keyPackage, lastResort}, nil
+}
+
+func (c *connection) claim(ctx context.Context, a store.Address) ([]byte, bool, error) {
+	keyPackage, lastResort, err := c.service.config.Store.ClaimKeyPackage(ctx, a)
+	switch {
+	case errors.Is(err, store.ErrNoKeyPackage):
+		c.service.metrics.claims.WithLabelValues("none").Inc()
+	case err == nil && lastResort:
+		c.service.metrics.claims.WithLabelValues("last_resort").Inc()
+	case err == nil:
+		c.service.metrics.claims.WithLabelValues("fresh").Inc()
+	}
+	return keyPackage, lastResort, err
+}
+
+type claimsReply struct {
+	KeyPackages []deviceKeyPackage `json:"keyPackages"`
+}
+
+type deviceKeyPackage struct {
+	Device     string `json:"device"`
+	KeyPackage []byte `json:"keyPackage"`
+	LastResort bool   `json:"lastResort,omitempty"`
+}
+
+// claimKeyPackages takes a key package of each of a user's devices that has one.
+func (c *connection) claimKeyPackages(ctx context.Context, r *request) (any, error) {
+	if !accounts.ValidName(r.Name) {
+		return nil, accounts.ErrName
+	}
+	addresses, err := c.service.config.Store.Devices(ctx, r.Name)
+	if err != nil {
+		return nil, err
+	}
+	claimed := claimsReply{KeyPackages: []deviceKeyPackage{}}
+	for _, address := range addresses {
+		keyPackage, lastResort, err := c.claim(ctx, address)
+		if errors.Is(err, store.ErrNoKeyPackage) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		_, device := address.Split()
+		claimed.KeyPackages = append(claimed.KeyPackages, deviceKeyPackage{device, keyPackage, lastResort})
+	}
+	if len(claimed.KeyPackages) == 0 {
+		return nil, store.ErrNoKeyPackage
+	}
+	return claimed, nil
+}
+
+type devicesReply struct {
+	Devices []string `json:"devices"`
+}
+
+// devices lists the devices of a user: one's own where no name is given.
+func (c *connection) devices(ctx context.Context, r *request) (any, error) {
+	name := r.Name
+	if name == "" {
+		name = c.user
+	}
+	if !accounts.ValidName(name) {
+		return nil, accounts.ErrName
+	}
+	addresses, err := c.service.config.Store.Devices(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	devices := devicesReply{Devices: []string{}}
+	for _, address := range addresses {
+		_, device := address.Split()
+		devices.Devices = append(devices.Devices, device)
+	}
+	return devices, nil
+}
+
+// removeDevice removes one of the user's own devices with all that waits for it.
+func (c *connection) removeDevice(ctx context.Context, r *request) (any, error) {
+	if !validDevice(r.Device, c.service.limits.Device) {
+		return nil, c.deviceInvalid()
+	}
+	if err := c.service.config.Store.RemoveDevice(ctx, store.NewAddress(c.user, r.Device)); err != nil {
+		return nil, err
+	}
+	return empty{}, nil
 }
 
 type countReply struct {
-	Count int `json:"count"`
+	Count      int  `json:"count"`
+	LastResort bool `json:"lastResort"`
 }
 
-func (c *connection) countKeyPackages(ctx context.Context, r *request) (any, error) {
-	n, err := c.service.config.Store.CountKeyPackages(ctx, c.user)
+type stockEvent struct {
+	Event string `json:"event"`
+	Count int    `json:"count"`
+}
+
+// countKeyPackages counts the device's own key packages. With below it also
+// begins to tell when a claim leaves fewer than that, once a connection.
+func (c *connection) countKeyPackages(ctx, connected context.Context, cancel context.CancelCauseFunc, r *request) (any, error) {
+	state := c.service.config.Store
+	var claimed <-chan struct{}
+	stop := func() {}
+	if r.Below > 0 && !c.stock {
+		// Before counting, so that no claim falls in between.
+		claimed, stop = state.FollowStock(c.address)
+	}
+	n, err := state.CountKeyPackages(ctx, c.address)
 	if err != nil {
+		stop()
 		return nil, err
 	}
-	return countReply{n}, nil
+	lastResort, err := state.HasLastResort(ctx, c.address)
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	if claimed != nil {
+		c.stock = true
+		c.begin = func() {
+			defer stop()
+			c.tellStock(connected, cancel, claimed, r.Below)
+		}
+	}
+	return countReply{n, lastResort}, nil
+}
+
+func (c *connection) tellStock(connected context.Context, cancel context.CancelCauseFunc, claimed <-chan struct{}, below int) {
+	for {
+		select {
+		case <-claimed:
+		case <-connected.Done():
+			return
+		}
+		n, err := c.service.config.Store.CountKeyPackages(connected, c.address)
+		if err != nil {
+			if connected.Err() == nil {
+				c.logger.Warn("counting key packages failed", "error", err)
+			}
+			continue
+		}
+		if n >= below {
+			continue
+		}
+		c.service.metrics.events.WithLabelValues("keyPackages").Inc()
+		if c.write(connected, cancel, stockEvent{"keyPackages", n}) != nil {
+			return
+		}
+	}
 }
 
 type commitReply struct {
@@ -263,6 +483,11 @@ func (c *connection) publishCommit(ctx context.Context, r *request) (any, error)
 	if err != nil {
 		return nil, err
 	}
+	if outcome.Accepted {
+		c.service.metrics.accepted.WithLabelValues("commit").Inc()
+	} else {
+		c.service.metrics.commitsStale.Inc()
+	}
 	return commitReply{Accepted: outcome.Accepted, Seq: outcome.Seq, Epoch: outcome.Epoch}, nil
 }
 
@@ -282,16 +507,21 @@ func (c *connection) checkWelcomes(ctx context.Context, in []requestWelcome) ([]
 		if recipients += len(w.To); recipients > limits.WelcomeRecipients {
 			return nil, fail(codeTooMany, "more than %d recipients of welcomes", limits.WelcomeRecipients)
 		}
-		for _, user := range w.To {
-			if !validName(user, limits.Name) {
-				return nil, fail(codeNameInvalid, "not a name")
+		welcome := store.Welcome{Message: w.Welcome}
+		for _, to := range w.To {
+			if !accounts.ValidName(to.Name) {
+				return nil, accounts.ErrName
 			}
+			if !validDevice(to.Device, limits.Device) {
+				return nil, c.deviceInvalid()
+			}
+			welcome.To = append(welcome.To, store.NewAddress(to.Name, to.Device))
 		}
-		welcomes = append(welcomes, store.Welcome{To: w.To, Message: w.Welcome})
+		welcomes = append(welcomes, welcome)
 	}
-	err := c.service.config.Store.CheckWelcomeQueues(ctx, welcomes, limits.WelcomesPerUser)
+	err := c.service.config.Store.CheckWelcomeQueues(ctx, welcomes, limits.WelcomesPerDevice)
 	if errors.Is(err, store.ErrFull) {
-		return nil, fail(codeWelcomesFull, "a user has %d welcomes not yet acknowledged", limits.WelcomesPerUser)
+		return nil, fail(codeWelcomesFull, "a recipient has %d welcomes not yet acknowledged", limits.WelcomesPerDevice)
 	}
 	return welcomes, err
 }
@@ -325,6 +555,11 @@ func (c *connection) publish(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, epochError(err, epoch)
 	}
+	kind := "application"
+	if header.ContentType == message.ContentTypeProposal {
+		kind = "proposal"
+	}
+	c.service.metrics.accepted.WithLabelValues(kind).Inc()
 	return seqReply{seq}, nil
 }
 
@@ -374,7 +609,7 @@ func (c *connection) groupInfo(ctx context.Context, r *request) (any, error) {
 }
 
 func (c *connection) acknowledgeWelcome(ctx context.Context, r *request) (any, error) {
-	ok, err := c.service.config.Store.AcknowledgeWelcome(ctx, c.user, r.Welcome)
+	ok, err := c.service.config.Store.AcknowledgeWelcome(ctx, c.address, r.Welcome)
 	if err != nil {
 		return nil, err
 	}
@@ -385,7 +620,8 @@ func (c *connection) acknowledgeWelcome(ctx context.Context, r *request) (any, e
 }
 
 type subscribeReply struct {
-	Last uint64 `json:"last"`
+	Last    uint64 `json:"last"`
+	Missing uint64 `json:"missing,omitempty"`
 }
 
 type messageEvent struct {
@@ -397,7 +633,7 @@ type messageEvent struct {
 
 // subscribe begins to send a group's log from a sequence on. The reply says
 // which sequence is the last one now, so that the client knows when it has
-// caught up.
+// caught up, and up to which messages are gone that it asked for.
 func (c *connection) subscribe(ctx, connected context.Context, cancel context.CancelCauseFunc, r *request) (any, error) {
 	if err := c.checkGroup(r); err != nil {
 		return nil, err
@@ -414,19 +650,29 @@ func (c *connection) subscribe(ctx, connected context.Context, cancel context.Ca
 	if err != nil {
 		return nil, err
 	}
+	missing, err := c.service.config.Store.Horizon(ctx, r.Group)
+	if err != nil {
+		return nil, err
+	}
+	if missing < r.From {
+		missing = 0
+	}
 	running, stop := context.WithCancel(connected)
 	sub := &subscription{group: string(r.Group), stop: stop, done: make(chan struct{})}
 	c.subscriptions[r.ID] = sub
 	c.begin = func() {
 		defer close(sub.done)
 		defer stop()
+		c.service.metrics.subscriptions.Inc()
+		defer c.service.metrics.subscriptions.Dec()
 		cursor := c.service.config.Store.FollowLog(r.Group, r.From)
 		defer cursor.Close()
 		follow(c, running, cursor, func(entry store.Entry) error {
+			c.service.metrics.events.WithLabelValues("message").Inc()
 			return c.write(connected, cancel, messageEvent{"message", r.ID, entry.Seq, entry.Message})
 		})
 	}
-	return subscribeReply{last}, nil
+	return subscribeReply{Last: last, Missing: missing}, nil
 }
 
 // unsubscribe ends a subscription. After its reply no more of it is sent.
@@ -449,7 +695,7 @@ type welcomeEvent struct {
 	Welcome []byte `json:"welcome"`
 }
 
-// followWelcomes begins to send the user's welcomes: those not acknowledged,
+// followWelcomes begins to send the device's welcomes: those not acknowledged,
 // then each as it comes.
 func (c *connection) followWelcomes(connected context.Context, cancel context.CancelCauseFunc, r *request) (any, error) {
 	if c.welcomes {
@@ -457,9 +703,10 @@ func (c *connection) followWelcomes(connected context.Context, cancel context.Ca
 	}
 	c.welcomes = true
 	c.begin = func() {
-		cursor := c.service.config.Store.FollowWelcomes(c.user)
+		cursor := c.service.config.Store.FollowWelcomes(c.address)
 		defer cursor.Close()
 		follow(c, connected, cursor, func(w store.PendingWelcome) error {
+			c.service.metrics.events.WithLabelValues("welcome").Inc()
 			return c.write(connected, cancel, welcomeEvent{"welcome", w.ID, w.Group, w.Seq, w.Welcome})
 		})
 	}

@@ -1,7 +1,7 @@
 // Package service is the delivery service as clients see it: HTTP, and a
 // WebSocket with JSON frames (PROTOCOL.md).
 //
-// It owns connections, requests, limits, error codes and static files. Of MLS
+// It owns connections, requests, limits, error codes, metrics and static files. Of MLS
 // it knows what the outside of a message shows to anyone (RFC 9420, Section 6);
 // it must not know how the state is stored.
 package service
@@ -13,20 +13,21 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
 
+	"webmls/web/delivery/internal/accounts"
 	"webmls/web/delivery/internal/store"
 )
 
 // Config is what a Service is made of.
 type Config struct {
 	Store         *store.Store
-	Authenticator Authenticator // FirstUse{Store} where it is nil
+	Authenticator accounts.Authenticator // accounts.FirstUse{Store} where it is nil
 	Logger        *slog.Logger
 	Origins       []string // beside the service's own; host patterns, or scheme://host patterns
 	Static        string   // folder of files to serve; none where empty
@@ -40,19 +41,23 @@ type Service struct {
 	logger *slog.Logger
 	mux    *http.ServeMux
 
+	metrics  *metrics
+	accepts  *rate.Limiter
+	draining atomic.Bool
+
 	connections atomic.Uint64 // counts up: the number of a connection in the log
 
 	mu       sync.Mutex
 	closing  bool
 	open     map[*connection]struct{}
-	perUser  map[string]int
+	users    map[string]*user
 	finished sync.WaitGroup
 }
 
 // New makes a Service.
 func New(config Config) (*Service, error) {
 	if config.Authenticator == nil {
-		config.Authenticator = FirstUse{config.Store}
+		config.Authenticator = accounts.FirstUse{Names: config.Store}
 	}
 	if config.Limits == (Limits{}) {
 		config.Limits = DefaultLimits
@@ -68,12 +73,19 @@ func New(config Config) (*Service, error) {
 		logger:  config.Logger,
 		mux:     http.NewServeMux(),
 		open:    make(map[*connection]struct{}),
-		perUser: make(map[string]int),
+		users:   make(map[string]*user),
+		accepts: rate.NewLimiter(rate.Limit(config.Limits.ConnectionsPerSecond), config.Limits.ConnectionBurst),
 	}
+	s.metrics = newMetrics(s)
 	// A record that the store does not take must not be promised.
 	s.limits.Message = min(s.limits.Message, config.Store.MaxRecord())
 	s.mux.HandleFunc("GET /ws", s.serveSocket)
-	s.mux.HandleFunc("GET /healthz", s.serveHealth)
+	s.mux.HandleFunc("GET /livez", s.serveLive)
+	s.mux.HandleFunc("GET /readyz", s.serveReady)
+	s.mux.HandleFunc("GET /healthz", s.serveReady)
+	if issuer, ok := config.Authenticator.(*accounts.Development); ok {
+		s.mux.Handle("POST /development/token", issuer)
+	}
 	if config.Static != "" {
 		files, err := newStaticFiles(config.Static)
 		if err != nil {
@@ -90,13 +102,36 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-func (s *Service) serveHealth(w http.ResponseWriter, r *http.Request) {
+// Admin serves what is for the operator: metrics and health. It is to be served
+// on an address of its own, which clients do not reach.
+func (s *Service) Admin() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", s.serveLive)
+	mux.HandleFunc("GET /readyz", s.serveReady)
+	mux.Handle("GET /metrics", s.metrics.handler())
+	return mux
+}
+
+// serveLive tells that the process runs. That the store does not answer is no
+// reason to start the process again.
+func (s *Service) serveLive(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+// serveReady tells whether clients should be sent here.
+func (s *Service) serveReady(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
+	if s.draining.Load() {
+		http.Error(w, "draining", http.StatusServiceUnavailable)
+		return
+	}
 	if err := s.config.Store.Ready(ctx); err != nil {
-		s.logger.Warn("not healthy", "error", err)
+		s.logger.Warn("not ready", "error", err)
 		http.Error(w, "unavailable", http.StatusServiceUnavailable)
 		return
 	}
@@ -107,7 +142,9 @@ func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
 	number := s.connections.Add(1)
 	logger := s.logger.With("connection", number)
 	c := &connection{service: s, logger: logger, subscriptions: make(map[uint64]*subscription)}
-	if !s.add(c) {
+	if !s.accepts.Allow() || !s.add(c) {
+		s.metrics.refused.Inc()
+		w.Header().Set("Retry-After", "5")
 		http.Error(w, "too many connections", http.StatusServiceUnavailable)
 		return
 	}
@@ -126,28 +163,41 @@ func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
 	started := time.Now()
 	logger.Info("connected")
 	err = c.serve(ctx)
+	reason := closeReason(err)
+	s.metrics.disconnects.WithLabelValues(reason.metric).Inc()
 	logger.Info("disconnected", "after", time.Since(started).Round(time.Millisecond),
-		"requests", c.requests, "reason", closeReason(err))
+		"requests", c.requests, "reason", reason.text)
 }
 
-// closeReason says why a connection ended, in words that are ours.
-func closeReason(err error) string {
+// reason is why a connection ended: in words that are ours, and as one of few
+// values of a metric's label.
+type reason struct{ text, metric string }
+
+func closeReason(err error) reason {
 	switch status := websocket.CloseStatus(err); {
 	case errors.Is(err, websocket.ErrMessageTooBig):
-		return "frame too large"
+		return reason{"frame too large", "too_large"}
+	case status == statusExpired:
+		return reason{"token expired", "expired"}
 	case status >= 0:
-		return "closed by the client: " + status.String()
-	case errors.Is(err, errMalformedFrame), errors.Is(err, errRefused), errors.Is(err, errNoHello), errors.Is(err, errSlow):
-		return err.Error()
+		return reason{"closed by the client: " + status.String(), "client"}
+	case errors.Is(err, errMalformedFrame):
+		return reason{err.Error(), "malformed"}
+	case errors.Is(err, errRefused):
+		return reason{err.Error(), "refused"}
+	case errors.Is(err, errNoHello):
+		return reason{err.Error(), "no_hello"}
+	case errors.Is(err, errSlow):
+		return reason{err.Error(), "slow"}
 	default:
-		return "connection lost"
+		return reason{"connection lost", "lost"}
 	}
 }
 
 func (s *Service) add(c *connection) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing || len(s.open) >= s.limits.Connections {
+	if s.closing || s.draining.Load() || len(s.open) >= s.limits.Connections {
 		return false
 	}
 	s.open[c] = struct{}{}
@@ -160,29 +210,86 @@ func (s *Service) remove(c *connection) {
 	defer s.mu.Unlock()
 	delete(s.open, c)
 	if c.user != "" {
-		if s.perUser[c.user]--; s.perUser[c.user] == 0 {
-			delete(s.perUser, c.user)
-		}
+		c.account.connections--
+		s.forget()
 	}
 	s.finished.Done()
 }
 
+// user is what the connections of one user to this process share.
+type user struct {
+	connections   int
+	bytes, claims *rate.Limiter
+}
+
 // enter makes a connection its user's, if the user may have another one.
-func (s *Service) enter(c *connection, user string) bool {
+func (s *Service) enter(c *connection, name, device string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.perUser[user] >= s.limits.ConnectionsPerUser {
+	u := s.users[name]
+	if u == nil {
+		u = &user{
+			bytes:  rate.NewLimiter(rate.Limit(s.limits.BytesPerSecond), max(s.limits.ByteBurst, s.limits.Frame)),
+			claims: rate.NewLimiter(rate.Limit(s.limits.ClaimsPerSecond), s.limits.ClaimBurst),
+		}
+		s.users[name] = u
+	}
+	if u.connections >= s.limits.ConnectionsPerUser {
 		return false
 	}
-	s.perUser[user]++
-	c.user = user
+	u.connections++
+	c.user, c.account, c.address = name, u, store.NewAddress(name, device)
 	return true
+}
+
+// forget drops users who are gone for so long that what they had used of their
+// rates has come back: to connect again must not give a new burst. It looks
+// when there are many of them.
+func (s *Service) forget() {
+	if len(s.users) < 2*len(s.open)+1000 {
+		return
+	}
+	for name, u := range s.users {
+		if u.connections == 0 && u.claims.Tokens() >= float64(s.limits.ClaimBurst) {
+			delete(s.users, name)
+		}
+	}
+}
+
+// Drain tells load balancers that the service goes away, then closes the
+// connections one after the other over a time, so that the clients do not all
+// come to the other processes at once. Shutdown ends what is left.
+func (s *Service) Drain(ctx context.Context, over time.Duration) {
+	s.draining.Store(true)
+	if over <= 0 {
+		return
+	}
+	s.mu.Lock()
+	open := make([]*connection, 0, len(s.open))
+	for c := range s.open {
+		open = append(open, c)
+	}
+	s.mu.Unlock()
+	if len(open) == 0 {
+		return
+	}
+	ticker := time.NewTicker(max(over/time.Duration(len(open)), time.Microsecond))
+	defer ticker.Stop()
+	for _, c := range open {
+		select {
+		case <-ticker.C:
+			go c.goAway()
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Shutdown lets requests that have begun end, tells the clients that the
 // service goes away, and returns when all connections are closed. When ctx
 // ends first, they are cut.
 func (s *Service) Shutdown(ctx context.Context) {
+	s.draining.Store(true)
 	s.mu.Lock()
 	s.closing = true
 	open := make([]*connection, 0, len(s.open))
@@ -207,40 +314,4 @@ func (s *Service) Shutdown(ctx context.Context) {
 		c.cut()
 	}
 	<-done
-}
-
-// Authenticator decides whether a client may act as a user. A refusal is an
-// *Error; any other error means that it could not be decided.
-type Authenticator interface {
-	Authenticate(ctx context.Context, user, token string) error
-}
-
-// FirstUse trusts whoever names a user first: the token that came with the
-// name is the user's from then on.
-type FirstUse struct{ Store *store.Store }
-
-// Authenticate implements Authenticator. Code: NAME_TAKEN.
-func (f FirstUse) Authenticate(ctx context.Context, user, token string) error {
-	same, err := f.Store.ClaimUser(ctx, user, token)
-	if err != nil {
-		return err
-	}
-	if !same {
-		return fail(codeNameTaken, "the name belongs to another token")
-	}
-	return nil
-}
-
-// validName tells whether a name is one that a person can read and tell from
-// others: printable, without a space at its ends.
-func validName(name string, limit int) bool {
-	if name == "" || len(name) > limit || strings.TrimSpace(name) != name {
-		return false
-	}
-	for _, r := range name {
-		if !isNameRune(r) {
-			return false
-		}
-	}
-	return true
 }

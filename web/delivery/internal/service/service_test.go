@@ -387,8 +387,8 @@ func TestPingFindsTheDead(t *testing.T) {
 // Every refusal has its code, and leaves the connection as it was.
 func TestRefusals(t *testing.T) {
 	b := start(t, limits(func(l *Limits) {
-		l.KeyPackagesPerRequest, l.KeyPackagesPerUser, l.KeyPackage = 3, 5, 100
-		l.WelcomeRecipients, l.WelcomesPerUser = 4, 2
+		l.KeyPackagesPerRequest, l.KeyPackagesPerDevice, l.KeyPackage = 3, 5, 100
+		l.WelcomeRecipients, l.WelcomesPerDevice = 4, 2
 		l.Message = 10_000
 	}))
 	c := b.connect("alice")
@@ -538,7 +538,7 @@ func TestMalformedFrames(t *testing.T) {
 func TestFrameLimits(t *testing.T) {
 	b := start(t)
 	stranger := b.dial()
-	stranger.send("hello", fields{"version": 1, "name": "alice", "token": tokenOf("alice"), "more": strings.Repeat("x", 4<<10)})
+	stranger.send("hello", fields{"version": 1, "name": "alice", "token": tokenOf("alice"), "more": strings.Repeat("x", 16<<10)})
 	if code := stranger.closed(); code != websocket.StatusMessageTooBig {
 		t.Errorf("before hello: closed with %d", code)
 	}

@@ -27,7 +27,10 @@ func openBackend(config Config) (*backend, error) {
 		conn, err := nats.Connect(config.URL,
 			nats.Name("webmls delivery"),
 			nats.MaxReconnects(-1),
-			nats.ReconnectWait(500*time.Millisecond),
+			nats.ReconnectWait(250*time.Millisecond),
+			// A node that hangs is left within half a minute.
+			nats.PingInterval(10*time.Second),
+			nats.MaxPingsOutstanding(2),
 			nats.ErrorHandler(logConnectionErrors(config.Logger)))
 		if err != nil {
 			return nil, fmt.Errorf("connect to NATS: %w", err)

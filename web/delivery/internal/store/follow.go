@@ -41,6 +41,15 @@ type recentMessage struct {
 
 const recentBytes = 1 << 20
 
+// pullHeartbeat is how often the server says that a pull is alive. After two
+// that are missing, the client pulls anew: so long may readers wait for the news
+// after the node that served them died.
+const pullHeartbeat = time.Second
+
+// readTimeout is how long one read may take. A stream whose leader died answers
+// nothing until it has another.
+const readTimeout = 2 * time.Second
+
 // startTail starts listening behind the last message that is there now.
 func (s *Store) startTail(ctx, running context.Context, stream jetstream.Stream) (*tail, error) {
 	info, err := stream.Info(ctx)
@@ -92,7 +101,7 @@ func (t *tail) run(running context.Context, consumer jetstream.Consumer, next ui
 }
 
 func (t *tail) listen(running context.Context, consumer jetstream.Consumer, next uint64) uint64 {
-	messages, err := consumer.Messages()
+	messages, err := consumer.Messages(jetstream.PullHeartbeat(pullHeartbeat))
 	if err != nil {
 		t.store.logger.Warn("the live tail of a stream did not start", "error", err)
 		return next
@@ -226,7 +235,9 @@ func (c *Cursor[T]) read(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 			return r.msg, nil
 		}
 	}
-	msg, err := readNext(ctx, c.tail.stream, c.subject, c.next)
+	limited, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	msg, err := readNext(limited, c.tail.stream, c.subject, c.next)
 	if err != nil || msg == nil || c.keep == 0 {
 		return msg, err
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -147,15 +148,17 @@ func (s *Store) PublishCommit(ctx context.Context, c Commit) (Outcome, error) {
 		msg.Data = data
 		msg.Header.Set(headerEpoch, strconv.FormatUint(c.Epoch, 10))
 		msg.Header.Set(headerID, id)
-		ack, err := s.js.PublishMsg(ctx, msg,
+		ack, err := s.attempt(ctx, msg,
 			jetstream.WithExpectLastSequencePerSubject(last.seq), jetstream.WithMsgID(id))
 		switch {
 		case err == nil:
 			s.heads.put(token(c.Group), head{exists: true, seq: ack.Sequence, next: c.Epoch + 1, id: id})
 			return Outcome{Accepted: true, Seq: ack.Sequence, Epoch: c.Epoch + 1}, nil
-		case isWrongLastSequence(err), isDuplicateInFlight(err):
+		case isWrongLastSequence(err), isDuplicateInFlight(err), isNoAnswer(err) && ctx.Err() == nil:
 			// Another commit is in the log, or on its way into it; the
-			// pause lets the latter arrive.
+			// pause lets the latter arrive. Or there was no answer: then
+			// the head tells whether the commit is in, and the id and the
+			// expected sequence keep it from getting in twice.
 			known = false
 			if err := pause(ctx); err != nil {
 				return Outcome{}, err
@@ -209,12 +212,34 @@ func checkEpoch(last head, m Message) error {
 	return nil
 }
 
-// publish waits out a copy of the same message that is on its way in a cluster.
+// attemptTimeout is how long one publish may take, of which a request makes
+// several: a stream whose leader died answers nothing until it has another.
+const attemptTimeout = 2 * time.Second
+
+func (s *Store) attempt(ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	limited, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	// A message is sent with the headers of its options: each attempt has its own.
+	fresh := nats.NewMsg(msg.Subject)
+	fresh.Data = msg.Data
+	maps.Copy(fresh.Header, msg.Header)
+	return s.js.PublishMsg(limited, fresh, opts...)
+}
+
+// isNoAnswer tells whether a publish may or may not have been stored.
+func isNoAnswer(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) ||
+		errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse)
+}
+
+// publish tries until there is an answer or ctx ends. What it is given must be
+// harmless if stored twice, or have an id by which JetStream knows it again. A
+// copy of the same message that is on its way in a cluster is waited out.
 func (s *Store) publish(ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
 	for {
-		ack, err := s.js.PublishMsg(ctx, msg, opts...)
+		ack, err := s.attempt(ctx, msg, opts...)
 		switch {
-		case isDuplicateInFlight(err):
+		case isDuplicateInFlight(err), isNoAnswer(err) && ctx.Err() == nil:
 			if err := pause(ctx); err != nil {
 				return nil, err
 			}
@@ -244,6 +269,20 @@ func (s *Store) LastSequence(ctx context.Context, group []byte) (uint64, error) 
 		return 0, err
 	}
 	return msg.Sequence, nil
+}
+
+// Horizon is the last sequence of a group's log that retention removed, 0 where
+// it removed nothing: who has not read up to it has missed something.
+func (s *Store) Horizon(ctx context.Context, group []byte) (uint64, error) {
+	msg, err := readLast(ctx, s.groupInfos, horizonSubject(group))
+	if err != nil || msg == nil {
+		return 0, err
+	}
+	horizon, err := strconv.ParseUint(string(msg.Data), 10, 64)
+	if err != nil {
+		return 0, errRecord
+	}
+	return horizon, nil
 }
 
 // Entry is one message of a group's log.

@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// Welcome is one Welcome message and the users it is for.
+// Welcome is one Welcome message and the devices it is for.
 type Welcome struct {
-	To      []string
+	To      []Address
 	Message []byte
 }
 
@@ -16,7 +16,7 @@ type Welcome struct {
 // moment at which the commit is accepted and they could be lost.
 //
 //	version 1 | commit | GroupInfo | number of welcomes |
-//	    for each: message | number of users | users
+//	    for each: message | number of addresses | addresses
 //
 // Each byte string has its length before it; lengths and numbers are uvarints.
 type commitRecord struct {
@@ -33,8 +33,8 @@ func (r *commitRecord) marshal() []byte {
 	size := 32 + len(r.Commit) + len(r.GroupInfo)
 	for _, w := range r.Welcomes {
 		size += 16 + len(w.Message)
-		for _, user := range w.To {
-			size += 4 + len(user)
+		for _, to := range w.To {
+			size += 4 + len(to)
 		}
 	}
 	b := make([]byte, 0, size)
@@ -45,8 +45,8 @@ func (r *commitRecord) marshal() []byte {
 	for _, w := range r.Welcomes {
 		b = appendBytes(b, w.Message)
 		b = binary.AppendUvarint(b, uint64(len(w.To)))
-		for _, user := range w.To {
-			b = appendBytes(b, []byte(user))
+		for _, to := range w.To {
+			b = appendBytes(b, []byte(to))
 		}
 	}
 	return b
@@ -62,7 +62,7 @@ func unmarshalCommitRecord(b []byte) (*commitRecord, error) {
 	for range in.count() {
 		w := Welcome{Message: in.bytes()}
 		for range in.count() {
-			w.To = append(w.To, string(in.bytes()))
+			w.To = append(w.To, Address(in.bytes()))
 		}
 		r.Welcomes = append(r.Welcomes, w)
 	}

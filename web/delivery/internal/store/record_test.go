@@ -9,7 +9,7 @@ import (
 var sampleRecord = commitRecord{
 	Commit:    []byte("commit"),
 	GroupInfo: []byte("info"),
-	Welcomes:  []Welcome{{To: []string{"bob", ""}, Message: bytes.Repeat([]byte("w"), 300)}, {Message: []byte{}}},
+	Welcomes:  []Welcome{{To: []Address{"bob", ""}, Message: bytes.Repeat([]byte("w"), 300)}, {Message: []byte{}}},
 }
 
 func TestCommitRecord(t *testing.T) {

@@ -9,12 +9,19 @@
 //	stream           subject                             one message is
 //	MLS_LOG          mls.log.<group>.commit              a commit with its welcomes and GroupInfo
 //	MLS_LOG          mls.log.<group>.message             a proposal or an application message
-//	MLS_KEYPACKAGES  mls.keypackages.<user>.<hash>       a key package not yet claimed
-//	MLS_WELCOMES     mls.welcomes.<user>.<seq>-<index>   a pointer into the log, until acknowledged
+//	MLS_KEYPACKAGES  mls.keypackages.<address>.<hash>    a key package not yet claimed
+//	MLS_WELCOMES     mls.welcomes.<address>.<seq>-<index>  a pointer into the log, until acknowledged
 //	MLS_GROUPINFO    mls.groupinfo.<group>               the GroupInfo last published on its own
-//	MLS_USERS        mls.users.<user>                    the hash of the token that claimed the name
+//	MLS_GROUPINFO    mls.horizon.<group>                 the last sequence of the log that retention removed
+//	MLS_USERS        mls.users.<user>                    the hash of the secret that claimed the name
+//	MLS_USERS        mls.devices.<user>.<address>        a device that has published key packages
+//	MLS_USERS        mls.lastresort.<address>            the device's key package of last resort
+//	MLS_USERS        mls.service.<what>                  what the processes share: the development issuer's
+//	                                                     key, and when retention last ran
 //
-// <group> and <user> are base64url, so that they cannot hold a dot or a wildcard.
+// <group>, <user> and <address>, which is a user's device, are base64url, so
+// that they cannot hold a dot or a wildcard. mls.hint.stock.<address> is in no
+// stream: it tells the processes that a key package was claimed.
 package store
 
 import (
@@ -42,6 +49,7 @@ var (
 	ErrNoKeyPackage = errors.New("store: no key package left")
 	ErrNoGroupInfo  = errors.New("store: no GroupInfo for the group's epoch")
 	ErrFull         = errors.New("store: the user's limit is reached")
+	ErrDevices      = errors.New("store: the user has too many devices")
 )
 
 // deduplicationWindow is how long a repeated publish is recognised. It must
@@ -62,7 +70,10 @@ type Config struct {
 	DataDir  string // of the embedded server; ignored with URL
 	URL      string // of an existing cluster; empty for the embedded server
 	Replicas int    // of new streams; 0 is 3 on a cluster and 1 elsewhere
-	Logger   *slog.Logger
+	// Retain is how long messages, welcomes and key packages are kept; 0 is
+	// without end. A group's last commit is kept always.
+	Retain time.Duration
+	Logger *slog.Logger
 
 	holdWelcomes bool // tests: accept commits, but leave their welcomes in the log
 }
@@ -79,6 +90,7 @@ type Store struct {
 	heads       heads
 	logTail     *tail
 	welcomeTail *tail
+	stock       hints
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -113,20 +125,26 @@ func (s *Store) open(ctx context.Context, config Config) error {
 			replicas = 3
 		}
 	}
+	if config.Retain != 0 && config.Retain < leastRetain {
+		return fmt.Errorf("messages are kept for at least %v", leastRetain)
+	}
 	for _, stream := range []struct {
-		name, subjects string
-		perSubject     int64 // messages kept a subject, -1 for all
-		into           *jetstream.Stream
+		name       string
+		subjects   []string
+		perSubject int64         // messages kept a subject, -1 for all
+		retain     time.Duration // 0 without end; the log is the sweeper's
+		into       *jetstream.Stream
 	}{
-		{"MLS_LOG", "mls.log.*.*", -1, &s.log},
-		{"MLS_KEYPACKAGES", "mls.keypackages.*.*", -1, &s.keyPackages},
-		{"MLS_WELCOMES", "mls.welcomes.*.*", -1, &s.welcomes},
-		{"MLS_GROUPINFO", "mls.groupinfo.*", 1, &s.groupInfos},
-		{"MLS_USERS", "mls.users.*", 1, &s.users},
+		{"MLS_LOG", []string{"mls.log.*.*"}, -1, 0, &s.log},
+		{"MLS_KEYPACKAGES", []string{"mls.keypackages.*.*"}, -1, config.Retain, &s.keyPackages},
+		{"MLS_WELCOMES", []string{"mls.welcomes.*.*"}, -1, config.Retain, &s.welcomes},
+		{"MLS_GROUPINFO", []string{"mls.groupinfo.*", "mls.horizon.*"}, 1, 0, &s.groupInfos},
+		{"MLS_USERS", []string{"mls.users.*", "mls.devices.*.*", "mls.lastresort.*", "mls.service.*"}, 1, 0, &s.users},
 	} {
 		*stream.into, err = s.openStream(ctx, jetstream.StreamConfig{
 			Name:              stream.name,
-			Subjects:          []string{stream.subjects},
+			Subjects:          stream.subjects,
+			MaxAge:            stream.retain,
 			MaxMsgsPerSubject: stream.perSubject,
 			Storage:           jetstream.FileStorage,
 			Retention:         jetstream.LimitsPolicy,
@@ -155,6 +173,12 @@ func (s *Store) open(ctx context.Context, config Config) error {
 		s.logTail.wakeAll()
 		s.welcomeTail.wakeAll()
 	})
+	if err := s.listenForHints(); err != nil {
+		return err
+	}
+	if config.Retain != 0 {
+		s.done.Go(func() { s.keepSweeping(running, config.Retain) })
+	}
 	if config.holdWelcomes {
 		return nil
 	}
@@ -179,10 +203,17 @@ func (s *Store) openStream(ctx context.Context, config jetstream.StreamConfig) (
 	return created, err
 }
 
-// Ready tells whether the store answers.
+// Ready tells whether the store answers and the log's stream has a leader,
+// without which nothing can be accepted.
 func (s *Store) Ready(ctx context.Context) error {
-	_, err := s.js.Stream(ctx, "MLS_LOG")
-	return err
+	stream, err := s.js.Stream(ctx, "MLS_LOG")
+	if err != nil {
+		return err
+	}
+	if cluster := stream.CachedInfo().Cluster; cluster != nil && cluster.Replicas != nil && cluster.Leader == "" {
+		return errors.New("store: the log has no leader now")
+	}
+	return nil
 }
 
 // MaxRecord is the size in bytes of the largest record the store takes.
@@ -199,6 +230,26 @@ func (s *Store) Close() {
 	s.done.Wait()
 	s.backend.close()
 }
+
+// Address is a device of a user: where key packages are and welcomes go. The
+// zero device is the one of clients that do not name theirs.
+type Address string
+
+// NewAddress makes an Address. No name of a user or device holds a zero byte.
+func NewAddress(user, device string) Address {
+	if device == "" {
+		return Address(user)
+	}
+	return Address(user + "\x00" + device)
+}
+
+// Split is the inverse of NewAddress.
+func (a Address) Split() (user, device string) {
+	user, device, _ = strings.Cut(string(a), "\x00")
+	return user, device
+}
+
+func (a Address) token() string { return token([]byte(a)) }
 
 // token makes one token of a subject out of any bytes.
 func token(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

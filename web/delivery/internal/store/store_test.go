@@ -457,7 +457,7 @@ func TestKeyPackageClaimedOnce(t *testing.T) {
 		if n, err := stores[0].CountKeyPackages(t.Context(), "bob"); err != nil || n != total {
 			t.Fatalf("%d key packages, %v, want %d", n, err, total)
 		}
-		if _, err := stores[0].ClaimKeyPackage(t.Context(), "bo"); !errors.Is(err, ErrNoKeyPackage) {
+		if _, _, err := stores[0].ClaimKeyPackage(t.Context(), "bo"); !errors.Is(err, ErrNoKeyPackage) {
 			t.Fatalf("another user's: %v", err)
 		}
 		var mu sync.Mutex
@@ -466,7 +466,7 @@ func TestKeyPackageClaimedOnce(t *testing.T) {
 		for i := range claimers {
 			all.Go(func() {
 				for {
-					keyPackage, err := stores[i%len(stores)].ClaimKeyPackage(t.Context(), "bob")
+					keyPackage, _, err := stores[i%len(stores)].ClaimKeyPackage(t.Context(), "bob")
 					if errors.Is(err, ErrNoKeyPackage) {
 						return
 					}
@@ -505,13 +505,13 @@ func TestKeyPackageLimit(t *testing.T) {
 	}
 	// The oldest first.
 	for want := byte(1); want <= 3; want++ {
-		if got, err := s.ClaimKeyPackage(t.Context(), "bob"); err != nil || !bytes.Equal(got, []byte{want}) {
+		if got, _, err := s.ClaimKeyPackage(t.Context(), "bob"); err != nil || !bytes.Equal(got, []byte{want}) {
 			t.Errorf("claimed %v, %v, want %d", got, err, want)
 		}
 	}
 }
 
-func nextWelcome(t *testing.T, s *Store, user string) (PendingWelcome, bool) {
+func nextWelcome(t *testing.T, s *Store, user Address) (PendingWelcome, bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -521,7 +521,7 @@ func nextWelcome(t *testing.T, s *Store, user string) (PendingWelcome, bool) {
 	return w, err == nil
 }
 
-func pendingWelcomes(t *testing.T, s *Store, user string) int {
+func pendingWelcomes(t *testing.T, s *Store, user Address) int {
 	t.Helper()
 	n, err := count(t.Context(), s.welcomes, welcomeSubjects(user))
 	if err != nil {
@@ -534,10 +534,10 @@ func TestWelcomes(t *testing.T) {
 	backends(t, func(t *testing.T, stores []*Store) {
 		s, far := stores[0], stores[len(stores)-1]
 		c := commit("alice", group("g"), 0)
-		c.Welcomes = []Welcome{{To: []string{"bob", "carol"}, Message: []byte("welcome both")}, {To: []string{"bob"}, Message: []byte("and bob")}}
+		c.Welcomes = []Welcome{{To: []Address{"bob", "carol"}, Message: []byte("welcome both")}, {To: []Address{"bob"}, Message: []byte("and bob")}}
 		won := mustCommit(t, s, c)
 		lost := commit("mallory", group("g"), 0)
-		lost.Welcomes = []Welcome{{To: []string{"bob", "dave"}, Message: []byte("of a commit that lost")}}
+		lost.Welcomes = []Welcome{{To: []Address{"bob", "dave"}, Message: []byte("of a commit that lost")}}
 		if o := mustCommit(t, far, lost); o.Accepted {
 			t.Fatal("both accepted")
 		}
@@ -607,7 +607,7 @@ func TestWelcomeAfterCrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := commit("alice", group("g"), 0)
-	c.Welcomes = []Welcome{{To: []string{"bob"}, Message: []byte("welcome")}}
+	c.Welcomes = []Welcome{{To: []Address{"bob"}, Message: []byte("welcome")}}
 	o := mustCommit(t, s, c)
 	time.Sleep(200 * time.Millisecond)
 	if n := pendingWelcomes(t, s, "bob"); n != 0 {
@@ -626,7 +626,7 @@ func TestWelcomeAfterCrash(t *testing.T) {
 func TestWelcomeQueuedTwiceIsOne(t *testing.T) {
 	s := open(t, Config{DataDir: t.TempDir()})
 	c := commit("alice", group("g"), 0)
-	c.Welcomes = []Welcome{{To: []string{"bob"}, Message: []byte("welcome")}}
+	c.Welcomes = []Welcome{{To: []Address{"bob"}, Message: []byte("welcome")}}
 	o := mustCommit(t, s, c)
 	eventually(t, "the welcome is queued", func() bool { return pendingWelcomes(t, s, "bob") == 1 })
 	record := &commitRecord{Commit: c.Message, Welcomes: c.Welcomes}
@@ -707,7 +707,7 @@ func TestRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := commit("alice", group("g"), 0)
-	c.Welcomes = []Welcome{{To: []string{"bob"}, Message: []byte("stored welcome")}}
+	c.Welcomes = []Welcome{{To: []Address{"bob"}, Message: []byte("stored welcome")}}
 	c.GroupInfo = []byte("stored GroupInfo")
 	o := mustCommit(t, s, c)
 	seq, _, err := s.PublishMessage(t.Context(), Message{User: "alice", Group: group("g"), Epoch: 1, Message: []byte("stored message")})
@@ -759,7 +759,7 @@ func TestRestart(t *testing.T) {
 	if n := pendingWelcomes(t, s, "bob"); n != 1 {
 		t.Errorf("%d welcomes, want 1", n)
 	}
-	if k, err := s.ClaimKeyPackage(t.Context(), "bob"); err != nil || string(k) != "stored key package" {
+	if k, _, err := s.ClaimKeyPackage(t.Context(), "bob"); err != nil || string(k) != "stored key package" {
 		t.Errorf("key package %q, %v", k, err)
 	}
 	if ok, err := s.ClaimUser(t.Context(), "bob", "other"); ok || err != nil {
@@ -797,7 +797,7 @@ func TestOddNames(t *testing.T) {
 	s := open(t, Config{DataDir: t.TempDir()})
 	names := []string{"*", ">", "a.b", "a b", "ä", "\x00", string(bytes.Repeat([]byte{0xff}, 255))}
 	for i, name := range names {
-		if err := s.PublishKeyPackages(t.Context(), name, [][]byte{{byte(i)}}, 1); err != nil {
+		if err := s.PublishKeyPackages(t.Context(), Address(name), [][]byte{{byte(i)}}, 1); err != nil {
 			t.Fatalf("%q: %v", name, err)
 		}
 		if o := mustCommit(t, s, commit("u", []byte(name), uint64(i))); !o.Accepted {
@@ -805,7 +805,7 @@ func TestOddNames(t *testing.T) {
 		}
 	}
 	for i, name := range names {
-		if k, err := s.ClaimKeyPackage(t.Context(), name); err != nil || !bytes.Equal(k, []byte{byte(i)}) {
+		if k, _, err := s.ClaimKeyPackage(t.Context(), Address(name)); err != nil || !bytes.Equal(k, []byte{byte(i)}) {
 			t.Errorf("%q: %v, %v", name, k, err)
 		}
 	}

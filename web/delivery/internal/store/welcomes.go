@@ -12,17 +12,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-func welcomeSubjects(user string) string { return "mls.welcomes." + token([]byte(user)) + ".*" }
+func welcomeSubjects(a Address) string { return "mls.welcomes." + a.token() + ".*" }
 
-func welcomeSubject(user, id string) string {
-	return "mls.welcomes." + token([]byte(user)) + "." + id
-}
+func welcomeSubject(a Address, id string) string { return "mls.welcomes." + a.token() + "." + id }
 
-// PendingWelcome is a Welcome that its user has not acknowledged.
+// PendingWelcome is a Welcome that its device has not acknowledged.
 type PendingWelcome struct {
 	ID      string // "<sequence of the commit>-<index of the welcome>", the same however often it is delivered
 	Group   []byte
-	Seq     uint64 // of the commit that added the user: the log goes on behind it
+	Seq     uint64 // of the commit that added the device: the log goes on behind it
 	Welcome []byte
 }
 
@@ -48,7 +46,7 @@ func (s *Store) startWelcomes(ctx, running context.Context) error {
 		return fmt.Errorf("consumer of the welcomes: %w", err)
 	}
 	consuming, err := consumer.Consume(func(msg jetstream.Msg) { s.queueWelcomes(running, msg) },
-		jetstream.PullMaxMessages(8))
+		jetstream.PullMaxMessages(8), jetstream.PullHeartbeat(pullHeartbeat))
 	if err != nil {
 		return fmt.Errorf("consumer of the welcomes: %w", err)
 	}
@@ -61,7 +59,7 @@ func (s *Store) startWelcomes(ctx, running context.Context) error {
 }
 
 // queueWelcomes puts a pointer to each of a commit's welcomes into the queue of
-// each of its users. Doing it twice does no harm: a pointer's subject is made
+// each of its devices. Doing it twice does no harm: a pointer's subject is made
 // of the commit's sequence and the welcome's index.
 func (s *Store) queueWelcomes(running context.Context, msg jetstream.Msg) {
 	meta, err := msg.Metadata()
@@ -101,10 +99,10 @@ func (s *Store) pointToWelcomes(ctx context.Context, seq uint64, record *commitR
 	var acks []jetstream.PubAckFuture
 	for index, welcome := range record.Welcomes {
 		id := welcomeID(seq, index)
-		for _, user := range welcome.To {
-			ack, err := s.js.PublishMsgAsync(nats.NewMsg(welcomeSubject(user, id)),
+		for _, to := range welcome.To {
+			ack, err := s.js.PublishMsgAsync(nats.NewMsg(welcomeSubject(to, id)),
 				jetstream.WithExpectLastSequencePerSubject(0),
-				jetstream.WithMsgID(publishID("welcome", user, []byte(id))))
+				jetstream.WithMsgID(publishID("welcome", string(to), []byte(id))))
 			if err != nil {
 				return err
 			}
@@ -119,13 +117,13 @@ func (s *Store) pointToWelcomes(ctx context.Context, seq uint64, record *commitR
 	return nil
 }
 
-// CheckWelcomeQueues returns ErrFull if a user has limit welcomes or more. It
+// CheckWelcomeQueues returns ErrFull if a device has limit welcomes or more. It
 // is asked before a commit is accepted; afterwards a welcome is never refused,
 // so commits that race may exceed the limit.
 func (s *Store) CheckWelcomeQueues(ctx context.Context, welcomes []Welcome, limit int) error {
 	for _, welcome := range welcomes {
-		for _, user := range welcome.To {
-			n, err := count(ctx, s.welcomes, welcomeSubjects(user))
+		for _, to := range welcome.To {
+			n, err := count(ctx, s.welcomes, welcomeSubjects(to))
 			if err != nil {
 				return err
 			}
@@ -137,9 +135,9 @@ func (s *Store) CheckWelcomeQueues(ctx context.Context, welcomes []Welcome, limi
 	return nil
 }
 
-// FollowWelcomes reads a user's queue: first what is there, then what comes.
-func (s *Store) FollowWelcomes(user string) *Cursor[PendingWelcome] {
-	return newCursor(s.welcomeTail, welcomeSubjects(user), 1, 0, s.pendingWelcome)
+// FollowWelcomes reads a device's queue: first what is there, then what comes.
+func (s *Store) FollowWelcomes(a Address) *Cursor[PendingWelcome] {
+	return newCursor(s.welcomeTail, welcomeSubjects(a), 1, 0, s.pendingWelcome)
 }
 
 // pendingWelcome follows the pointer into the log.
@@ -152,8 +150,9 @@ func (s *Store) pendingWelcome(ctx context.Context, msg *jetstream.RawStreamMsg)
 	}
 	commit, err := s.log.GetMsg(ctx, seq)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		s.logger.Error("the commit of a queued welcome is gone", "seq", seq)
-		return PendingWelcome{}, false, nil
+		// Retention took it: the welcome is as old, and nobody can join by it.
+		s.logger.Warn("the commit of a queued welcome is gone", "seq", seq)
+		return PendingWelcome{}, false, s.welcomes.DeleteMsg(ctx, msg.Sequence)
 	}
 	if err != nil {
 		return PendingWelcome{}, false, err
@@ -170,15 +169,15 @@ func (s *Store) pendingWelcome(ctx context.Context, msg *jetstream.RawStreamMsg)
 	return PendingWelcome{ID: id, Group: group, Seq: seq, Welcome: record.Welcomes[index].Message}, true, nil
 }
 
-// AcknowledgeWelcome takes a welcome out of its user's queue. To acknowledge
+// AcknowledgeWelcome takes a welcome out of its device's queue. To acknowledge
 // one twice is no error. ok is false for what is not the id of a welcome.
-func (s *Store) AcknowledgeWelcome(ctx context.Context, user, id string) (ok bool, err error) {
+func (s *Store) AcknowledgeWelcome(ctx context.Context, a Address, id string) (ok bool, err error) {
 	seq, index, err := parseWelcomeID(id)
 	// The id becomes a part of a subject: it must be one of ours exactly.
 	if err != nil || id != welcomeID(seq, index) {
 		return false, nil
 	}
-	return true, s.welcomes.Purge(ctx, jetstream.WithPurgeSubject(welcomeSubject(user, id)))
+	return true, s.welcomes.Purge(ctx, jetstream.WithPurgeSubject(welcomeSubject(a, id)))
 }
 
 func welcomeID(seq uint64, index int) string { return fmt.Sprintf("%d-%d", seq, index) }
