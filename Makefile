@@ -115,9 +115,10 @@ test-browser: build browsers webkit tests/browser/node_modules/.package-lock.jso
 test-delivery:
 	@for module in $(MODULES); do echo "go test ./...  in $$module"; (cd $$module && go test $(RACE) -timeout 10m ./...); done
 
-## soak: the long browser tests with full counts, which make test shortens
+## soak: the long tests of browsers and the delivery service with full counts, which make test shortens
 .PHONY: soak
 soak: build browsers tests/browser/node_modules/.package-lock.json
+	cd web/delivery && SOAK=full go test -count=1 -v -timeout 30m -run TestClusterUnderLoad .
 	cd tests/browser && SOAK=full npm run --silent soak
 
 ## bench: Go benchmarks; BENCH is a regular expression of names

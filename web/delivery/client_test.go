@@ -72,7 +72,7 @@ func TestTypeScriptClient(t *testing.T) {
 			t.Errorf("client: %s", line)
 		}
 	}
-	if err := cmd.Wait(); err != nil || restarts != 1 || passed != 9 {
-		t.Errorf("client: %v, %d restarts, %d checks passed, want 1 and 9", err, restarts, passed)
+	if err := cmd.Wait(); err != nil || restarts != 1 || passed != 10 {
+		t.Errorf("client: %v, %d restarts, %d checks passed, want 1 and 10", err, restarts, passed)
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"webmls/web/delivery/internal/natsnode"
 )
 
 // steady is a client that does not give up: it connects again, to the next
@@ -146,10 +148,21 @@ func TestClusterUnderLoad(t *testing.T) {
 	if os.Getenv("SOAK") == "full" {
 		quietTime = 30 * time.Second
 	}
-	cluster := startCluster(t, 3)
-	addresses := []string{fmt.Sprintf("127.0.0.1:%d", freePort(t)), fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+	cluster, err := natsnode.Start(t.Context(), t.TempDir(), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Stop)
+	var addresses []string
+	for range 2 {
+		port, err := natsnode.FreePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		addresses = append(addresses, fmt.Sprintf("127.0.0.1:%d", port))
+	}
 	args := func(i int) []string {
-		return []string{"-listen", addresses[i], "-nats", cluster.url()}
+		return []string{"-listen", addresses[i], "-nats", cluster.URL()}
 	}
 	processes := []*process{launch(t, args(0)...), launch(t, args(1)...)}
 
@@ -273,11 +286,16 @@ func TestClusterUnderLoad(t *testing.T) {
 
 	progress("at the start")
 	time.Sleep(quietTime)
-	leader := cluster.leader()
-	cluster.kill(leader)
+	leader, err := cluster.Leader(t.Context(), "MLS_LOG")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster.Kill(leader)
 	progress("with the log's leader killed")
 	time.Sleep(quietTime)
-	cluster.start(leader)
+	if err := cluster.StartNode(leader); err != nil {
+		t.Fatal(err)
+	}
 	progress("with the server back")
 	time.Sleep(quietTime)
 	processes[0].end(syscall.SIGKILL)

@@ -32,10 +32,38 @@ type options struct {
 	store           store.Config
 	oidc            accounts.OIDCConfig
 	developmentOpen bool
+	limits          service.Limits
+	probe           string
 }
 
 func main() {
-	o := options{}
+	o, err := parse(os.Args[1:])
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(0)
+	case err != nil:
+		os.Exit(2)
+	}
+	logger := o.store.Logger
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+	if o.probe != "" {
+		err = probe(ctx, o.probe)
+	} else {
+		err = run(ctx, o)
+	}
+	if err != nil {
+		logger.Error("stopped", "error", err)
+		os.Exit(1)
+	}
+}
+
+// parse reads the flags, and prints what is wrong with them.
+func parse(args []string) (options, error) {
+	o := options{limits: service.DefaultLimits}
+	flag := flag.NewFlagSet("delivery", flag.ContinueOnError)
 	flag.StringVar(&o.listen, "listen", "127.0.0.1:8470", "`address` to serve HTTP and WebSocket on")
 	flag.StringVar(&o.admin, "admin", "", "`address` to serve metrics and health on; none where empty")
 	flag.StringVar(&o.tlsCert, "tls-cert", "", "`file` of the certificate chain; read again when it changes")
@@ -50,35 +78,51 @@ func main() {
 	flag.StringVar(&o.oidc.NameClaim, "oidc-name", "sub", "`claim` of the tokens that is the user's name")
 	flag.BoolVar(&o.developmentOpen, "development-accounts", false, "let anybody who reaches -listen make accounts, where it is not a loopback address")
 	flag.DurationVar(&o.drain, "drain", 0, "how long to take for closing the connections at the end")
+	flag.IntVar(&o.limits.Connections, "connections", o.limits.Connections, "how many connections the process holds at most")
+	flag.StringVar(&o.probe, "probe", "", "only ask a process for its health at this `URL`, as a container's health check does")
 	format := flag.String("log", "text", "`format` of the log: text or json")
 	flag.Func("origin", "`pattern` of a host, or scheme://host, whose pages may connect too; may be repeated", func(v string) error {
 		o.origins = append(o.origins, v)
 		return nil
 	})
-	flag.Parse()
-	var logger *slog.Logger
+	if err := flag.Parse(args); err != nil {
+		return o, err
+	}
+	err := o.check()
 	switch *format {
 	case "text":
-		logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+		o.store.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	case "json":
-		logger = slog.New(slog.NewJSONHandler(os.Stderr, nil))
+		o.store.Logger = slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	default:
-		fmt.Fprintf(os.Stderr, "no such format of the log: %q\n", *format)
-		os.Exit(2)
+		err = fmt.Errorf("no such format of the log: %q", *format)
 	}
 	if flag.NArg() > 0 {
-		logger.Error("unexpected arguments", "arguments", flag.Args())
-		os.Exit(2)
+		err = fmt.Errorf("unexpected arguments: %q", flag.Args())
 	}
-	o.store.Logger = logger
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	// A second signal ends the process at once.
-	context.AfterFunc(ctx, stop)
-	if err := run(ctx, o); err != nil {
-		logger.Error("stopped", "error", err)
-		os.Exit(1)
+	if err != nil {
+		fmt.Fprintln(flag.Output(), err)
 	}
+	return o, err
+}
+
+// probe asks a process whether it is healthy.
+func probe(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", url, response.Status)
+	}
+	return nil
 }
 
 // check refuses flags that do not go together.
@@ -110,9 +154,6 @@ func isLoopback(address string) bool {
 
 // run serves until ctx ends.
 func run(ctx context.Context, o options) error {
-	if err := o.check(); err != nil {
-		return err
-	}
 	logger := o.store.Logger
 	opening, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -126,7 +167,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	handler, err := service.New(service.Config{
-		Store: state, Authenticator: authenticator, Logger: logger, Origins: o.origins, Static: o.static,
+		Store: state, Authenticator: authenticator, Logger: logger, Origins: o.origins, Static: o.static, Limits: o.limits,
 	})
 	if err != nil {
 		return err

@@ -20,16 +20,15 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"webmls/web/delivery/internal/natsnode"
 )
 
 // The tests start the real command: the test binary, told to be it.
 const beCommand = "DELIVERY_TEST_BE_COMMAND"
 
 func TestMain(m *testing.M) {
-	if file := os.Getenv(beNode); file != "" {
-		node(file)
-		return
-	}
+	natsnode.Main()
 	if os.Getenv(beCommand) != "" {
 		main()
 		return
@@ -41,6 +40,7 @@ type process struct {
 	t       *testing.T
 	cmd     *exec.Cmd
 	address string // host:port
+	admin   string // host:port, with -admin
 	dir     string // its working directory
 	drained chan struct{}
 }
@@ -61,7 +61,8 @@ func launch(t *testing.T, args ...string) *process {
 	}
 	t.Cleanup(func() { p.end(syscall.SIGKILL) })
 	lines := bufio.NewScanner(stderr)
-	listening := regexp.MustCompile(`msg=listening address=http://(\S+)`)
+	listening := regexp.MustCompile(`msg=listening address=https?://(\S+)`)
+	metrics := regexp.MustCompile(`msg=metrics address=http://(\S+)`)
 	var before []string
 	for lines.Scan() {
 		if found := listening.FindStringSubmatch(lines.Text()); found != nil {
@@ -71,6 +72,9 @@ func launch(t *testing.T, args ...string) *process {
 				_, _ = io.Copy(io.Discard, stderr)
 			}()
 			return p
+		}
+		if found := metrics.FindStringSubmatch(lines.Text()); found != nil {
+			p.admin = found[1]
 		}
 		before = append(before, lines.Text())
 	}
@@ -251,6 +255,14 @@ func TestBadFlags(t *testing.T) {
 		"no such file":         {"-data", t.TempDir(), "-static", file + "s"},
 		"not a pattern":        {"-data", t.TempDir(), "-origin", "[a"},
 		"connect to NATS":      {"-nats", "nats://127.0.0.1:1"},
+		"loopback address":     {"-data", t.TempDir(), "-listen", ":0"},
+		"no such format":       {"-log", "xml"},
+		"-tls-key go together": {"-data", t.TempDir(), "-tls-cert", file},
+		"find any PEM data":    {"-data", t.TempDir(), "-tls-cert", file, "-tls-key", file},
+		"kept for at least":    {"-data", t.TempDir(), "-retain", "1m"},
+		"provider of accounts": {"-data", t.TempDir(), "-oidc-issuer", "http://127.0.0.1:1", "-oidc-audience", "chat"},
+		"-oidc-audience go":    {"-data", t.TempDir(), "-oidc-issuer", "http://127.0.0.1:1"},
+		"connection refused":   {"-probe", "http://127.0.0.1:1/readyz"},
 	} {
 		cmd := exec.Command(os.Args[0], args...)
 		cmd.Env = append(os.Environ(), beCommand+"=1")

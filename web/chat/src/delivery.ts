@@ -5,12 +5,23 @@
 // recognises a repeated publish), and each subscription goes on behind the last
 // message it received. Bytes are MLSMessages; this file does not look inside.
 
-/** Who connects: a name, and the random secret that claimed it. */
+/** Who connects. */
 export interface Account {
   name: string;
-  /** 16 to 256 bytes, made once from crypto.getRandomValues and kept. */
-  token: string;
+  /**
+   * A token of the service's provider of accounts, or a function that gets a
+   * fresh one: it is called for each connection, and again a little later where
+   * it rejects, unless with a DeliveryError. With accounts for development, the
+   * secret that claimed the name: 16 to 256 bytes, made once from
+   * crypto.getRandomValues and kept.
+   */
+  token: string | (() => Promise<string>);
+  /** The name of the device among those of the user: letters, digits, "-", "_" and ".". */
+  device?: string;
 }
+
+/** A user's device, or the user alone where devices have no names. */
+export type Recipient = string | { name: string; device?: string };
 
 export type Status = "connecting" | "connected" | "closed";
 
@@ -33,7 +44,7 @@ export interface CommitRequest {
   group: Uint8Array;
   commit: Uint8Array;
   /** Delivered if the commit is accepted. One Welcome may be for many users. */
-  welcomes?: { to: string | string[]; welcome: Uint8Array }[];
+  welcomes?: { to: Recipient | Recipient[]; welcome: Uint8Array }[];
   /** Of the epoch that the commit begins. */
   groupInfo?: Uint8Array;
 }
@@ -90,7 +101,12 @@ interface WelcomeEventFrame {
   welcome: string;
 }
 
-type Frame = Reply | MessageEventFrame | WelcomeEventFrame;
+interface StockEventFrame {
+  event: "keyPackages";
+  count: number;
+}
+
+type Frame = Reply | MessageEventFrame | WelcomeEventFrame | StockEventFrame;
 
 interface Request {
   id: number;
@@ -113,7 +129,9 @@ interface Subscription {
   /** The handler's calls, one after the other. */
   handling: Promise<void>;
   onMessage: (message: LogMessage) => void | Promise<void>;
-  onCurrent: (() => void) | undefined;
+  /** Up to which sequence messages that were asked for are gone. */
+  missing: number | undefined;
+  onCurrent: ((missing?: number) => void) | undefined;
 }
 
 export class Delivery {
@@ -135,6 +153,7 @@ export class Delivery {
   readonly #internal = new Map<number, (reply: Reply) => void>();
   readonly #welcomeListeners = new Set<(welcome: Welcome) => void | Promise<void>>();
   readonly #welcomesSeen = new Set<string>();
+  #stock: { below: number; listener: (count: number) => void } | undefined;
   readonly #statusListeners = new Set<(status: Status, error?: DeliveryError) => void>();
   readonly #online = (): void => this.#reconnectNow();
 
@@ -180,17 +199,49 @@ export class Delivery {
     return () => this.#statusListeners.delete(listener);
   }
 
-  async publishKeyPackages(keyPackages: Uint8Array[]): Promise<void> {
-    await this.#request("publishKeyPackages", { keyPackages: keyPackages.map(toBase64) });
+  /** Adds key packages of this device, and replaces its one of last resort where one is given. */
+  async publishKeyPackages(keyPackages: Uint8Array[], lastResort?: Uint8Array): Promise<void> {
+    await this.#request("publishKeyPackages", {
+      keyPackages: keyPackages.map(toBase64),
+      lastResort: lastResort && toBase64(lastResort),
+    });
   }
 
-  /** Takes one of a user's key packages; nobody else gets the same. Rejects with NO_KEY_PACKAGE. */
-  async claimKeyPackage(name: string): Promise<Uint8Array> {
-    const ok = (await this.#request("claimKeyPackage", { name })) as { keyPackage: string };
+  /**
+   * Takes a key package of a device; nobody else gets the same, but that of last
+   * resort, where there is no other. Rejects with NO_KEY_PACKAGE.
+   */
+  async claimKeyPackage(name: string, device?: string): Promise<Uint8Array> {
+    const ok = (await this.#request("claimKeyPackage", { name, device })) as { keyPackage: string };
     return fromBase64(ok.keyPackage);
   }
 
-  /** How many of the user's own key packages are left. */
+  /** Takes a key package of each of a user's devices. Rejects with NO_KEY_PACKAGE where none has one. */
+  async claimKeyPackages(name: string): Promise<{ device: string; keyPackage: Uint8Array }[]> {
+    const ok = (await this.#request("claimKeyPackages", { name })) as { keyPackages: { device: string; keyPackage: string }[] };
+    return ok.keyPackages.map(({ device, keyPackage }) => ({ device, keyPackage: fromBase64(keyPackage) }));
+  }
+
+  /** The devices of a user, or one's own, that have published key packages. */
+  async devices(name?: string): Promise<string[]> {
+    return ((await this.#request("devices", { name })) as { devices: string[] }).devices;
+  }
+
+  /** Removes one of the user's own devices, with its key packages and welcomes. */
+  async removeDevice(device: string): Promise<void> {
+    await this.#request("removeDevice", { device });
+  }
+
+  /**
+   * Calls back when this device has fewer key packages left than that: after
+   * each connection, and after a claim. There is one such listener.
+   */
+  onLowStock(below: number, listener: (count: number) => void): void {
+    this.#stock = { below, listener };
+    if (this.#ready) this.#sendStock();
+  }
+
+  /** How many of this device's key packages are left, the one of last resort aside. */
   async countKeyPackages(): Promise<number> {
     const ok = (await this.#request("countKeyPackages", {})) as { count: number };
     return ok.count;
@@ -205,7 +256,7 @@ export class Delivery {
       group: toBase64(request.group),
       message: toBase64(request.commit),
       welcomes: (request.welcomes ?? []).map(({ to, welcome }) => ({
-        to: typeof to === "string" ? [to] : to,
+        to: Array.isArray(to) ? to : [to],
         welcome: toBase64(welcome),
       })),
       groupInfo: request.groupInfo && toBase64(request.groupInfo),
@@ -236,20 +287,22 @@ export class Delivery {
    * first those in the log, then each as it comes; in order, none missing, none
    * twice. 0 is the whole log; to go on where it stopped, pass the last handled
    * seq + 1. A callback that returns a promise is awaited before the next. onCurrent
-   * is called once, when what was in the log at the start has been handled.
+   * is called once, when what was in the log at the start has been handled; with a
+   * sequence where messages up to it are no longer there, although they were asked for.
    * Returns a function that ends it. One subscription a group.
    */
   subscribe(
     group: Uint8Array,
     fromSeq: number,
     onMessage: (message: LogMessage) => void | Promise<void>,
-    onCurrent?: () => void,
+    onCurrent?: (missing?: number) => void,
   ): () => void {
     const subscription: Subscription = {
       group: group.slice(),
       from: fromSeq,
       id: undefined,
       last: undefined,
+      missing: undefined,
       handling: Promise.resolve(),
       onMessage,
       onCurrent,
@@ -327,7 +380,7 @@ export class Delivery {
         return;
       }
       if (subscription.last === undefined) {
-        subscription.last = (reply.ok as { last: number }).last;
+        ({ last: subscription.last, missing: subscription.missing } = reply.ok as { last: number; missing?: number });
         this.#current(subscription);
       }
     });
@@ -340,7 +393,7 @@ export class Delivery {
     const onCurrent = subscription.onCurrent;
     subscription.onCurrent = undefined;
     subscription.handling = subscription.handling.then(() => {
-      if (this.#subscriptions.has(subscription)) onCurrent();
+      if (this.#subscriptions.has(subscription)) onCurrent(subscription.missing);
     }).catch(report);
   }
 
@@ -352,6 +405,17 @@ export class Delivery {
     this.#send({ id, op: "welcomes" });
   }
 
+  #sendStock(): void {
+    const stock = this.#stock;
+    if (stock === undefined) return;
+    const id = this.#nextID();
+    this.#internal.set(id, (reply) => {
+      const count = (reply.ok as { count: number } | undefined)?.count;
+      if (count !== undefined && count < stock.below) stock.listener(count);
+    });
+    this.#send({ id, op: "countKeyPackages", below: stock.below });
+  }
+
   // The connection
 
   #open(): void {
@@ -359,7 +423,7 @@ export class Delivery {
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
     this.#ready = false;
-    socket.onopen = () => this.#sayHello(socket);
+    socket.onopen = () => void this.#sayHello(socket);
     socket.onmessage = (event: MessageEvent) => {
       if (socket === this.#socket) this.#receive(event.data);
     };
@@ -369,7 +433,18 @@ export class Delivery {
     this.#watch(answerTime);
   }
 
-  #sayHello(socket: WebSocket): void {
+  async #sayHello(socket: WebSocket): Promise<void> {
+    let { token } = this.#account;
+    if (typeof token === "function") {
+      try {
+        token = await token();
+      } catch (error) {
+        if (socket !== this.#socket) return;
+        if (error instanceof DeliveryError) this.#end(error, error);
+        else this.#lost(undefined); // as with a service that is not there
+        return;
+      }
+    }
     if (socket !== this.#socket) return;
     const id = this.#nextID();
     this.#internal.set(id, (reply) => {
@@ -384,10 +459,11 @@ export class Delivery {
       for (const request of [...this.#requests.values()]) this.#sendRequest(request);
       for (const subscription of this.#subscriptions) this.#sendSubscribe(subscription);
       if (this.#welcomeListeners.size > 0) this.#sendWelcomes();
+      this.#sendStock();
       this.#setStatus("connected");
       this.#connecting?.resolve();
     });
-    this.#send({ id, op: "hello", version: protocolVersion, name: this.#account.name, token: this.#account.token });
+    this.#send({ id, op: "hello", version: protocolVersion, name: this.#account.name, device: this.#account.device, token });
   }
 
   #receive(data: unknown): void {
@@ -396,6 +472,7 @@ export class Delivery {
     if (!("event" in frame)) this.#receiveReply(frame);
     else if (frame.event === "message") this.#receiveMessage(frame);
     else if (frame.event === "welcome") this.#receiveWelcome(frame);
+    else if (frame.event === "keyPackages") this.#stock?.listener(frame.count);
   }
 
   #receiveReply(reply: Reply): void {
@@ -526,6 +603,23 @@ export class Delivery {
   #tell(error?: DeliveryError): void {
     for (const listener of this.#statusListeners) listener(this.#status, error);
   }
+}
+
+/**
+ * Gets a token of a service whose accounts are for development: the first secret
+ * of 16 to 256 bytes that comes with a name is the name's. Rejects with
+ * NAME_TAKEN, NAME_INVALID, or a TypeError where the service is not there.
+ */
+export async function developmentToken(url: string | URL, name: string, secret: string): Promise<string> {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ name, secret }),
+  });
+  if (response.status === 403) throw new DeliveryError("NAME_TAKEN", await response.text());
+  if (response.status === 400) throw new DeliveryError("NAME_INVALID", await response.text());
+  if (!response.ok) throw new TypeError(`no token: ${response.status}`);
+  return ((await response.json()) as { token: string }).token;
 }
 
 function toError(error: { code: string; message: string; epoch?: string }): DeliveryError {

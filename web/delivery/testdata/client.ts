@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { createInterface } from "node:readline";
 // @ts-ignore: built beside this file
-import { Delivery, DeliveryError } from "./delivery.mjs";
+import { Delivery, DeliveryError, developmentToken } from "./delivery.mjs";
 
 const url = process.argv[2]!;
 const text = new TextEncoder();
@@ -178,6 +178,54 @@ await check("unsubscribe", async () => {
   const again = deferred<number>();
   stop = bob.subscribe(group, received[149]!.seq + 1, ({ seq }: { seq: number }) => again.resolve(seq));
   assert(await again.promise > received[149]!.seq);
+});
+
+await check("tokens and devices", async () => {
+  const issuer = new URL("/development/token", url.replace(/^ws/, "http"));
+  const account = (name: string, secret: string, device: string) => ({ name, device, token: () => developmentToken(issuer, name, secret) });
+  let asked = 0;
+  const phone = new Delivery(url, { name: "erin", device: "phone", token: () => (asked++, account("erin", token("erin"), "").token()) });
+  const laptop = new Delivery(url, account("erin", token("erin"), "laptop"));
+  await Promise.all([phone.connect(), laptop.connect()]);
+  assert.equal(asked, 1);
+  assert.equal(await code(new Delivery(url, account("erin", token("mallory"), "phone")).connect()), "NAME_TAKEN");
+  assert.equal(await code(new Delivery(url, account(" erin", token("erin"), "phone")).connect()), "NAME_INVALID");
+  assert.equal(await code(new Delivery(url, account("frank", token("frank"), "a phone")).connect()), "DEVICE_INVALID");
+
+  const counts: number[] = [];
+  const low = deferred<void>();
+  phone.onLowStock(2, (count: number) => {
+    counts.push(count);
+    if (counts.length > 1 && count === 0) low.resolve(); // the first is of the start
+  });
+  const keyPackage = (n: number) => Uint8Array.from([0, 1, 0, 5, n]);
+  await phone.publishKeyPackages([keyPackage(1), keyPackage(2)], keyPackage(9));
+  await laptop.publishKeyPackages([], keyPackage(8));
+  assert.deepEqual(await bob.devices("erin"), ["laptop", "phone"]);
+  const claimed = await bob.claimKeyPackages("erin");
+  assert.deepEqual(
+    claimed.map(({ device, keyPackage }: { device: string; keyPackage: Uint8Array }) => [device, keyPackage[4]]),
+    [["laptop", 8], ["phone", 1]],
+  );
+  assert.equal((await bob.claimKeyPackage("erin", "phone"))[4], 2);
+  assert.equal((await bob.claimKeyPackage("erin", "phone"))[4], 9);
+  await low.promise;
+  assert.equal(counts.pop(), 0);
+
+  const welcomed = deferred<{ welcome: Uint8Array }>();
+  laptop.onWelcome(welcomed.resolve);
+  const welcome = Uint8Array.from([0, 1, 0, 3, 6]);
+  const won = await bob.publishCommit({
+    group: text.encode("erin's"),
+    commit: privateMessage("erin's", 0, commit, "add"),
+    welcomes: [{ to: { name: "erin", device: "laptop" }, welcome }],
+  });
+  assert(won.accepted);
+  assert.deepEqual([...(await welcomed.promise).welcome], [...welcome]);
+  await laptop.removeDevice("phone");
+  assert.deepEqual(await laptop.devices(), ["laptop"]);
+  phone.close();
+  laptop.close();
 });
 
 await check("close", async () => {

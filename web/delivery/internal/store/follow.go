@@ -30,6 +30,10 @@ type feed struct {
 	// same message more often than not, then find it in recent.
 	reading sync.Mutex
 	recent  []recentMessage
+	// A read from the sequence end on found nothing, after endWake was taken:
+	// as long as that is the wake channel, no other cursor need look.
+	end     uint64
+	endWake chan struct{}
 }
 
 // recentMessage is a message that was read: the next one for every cursor that
@@ -201,7 +205,7 @@ func (c *Cursor[T]) Next(ctx context.Context) (T, error) {
 		// Taken before reading: a message that is stored after the read
 		// closes this channel.
 		wake := c.tail.wakeChannel(c.feed)
-		msg, err := c.read(ctx)
+		msg, err := c.read(ctx, wake)
 		if err != nil {
 			var none T
 			return none, err
@@ -226,7 +230,9 @@ func (c *Cursor[T]) Next(ctx context.Context) (T, error) {
 	}
 }
 
-func (c *Cursor[T]) read(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+// read reads the next message, nil where there is none yet. wake is the feed's
+// wake channel from before.
+func (c *Cursor[T]) read(ctx context.Context, wake chan struct{}) (*jetstream.RawStreamMsg, error) {
 	f := c.feed
 	f.reading.Lock()
 	defer f.reading.Unlock()
@@ -235,9 +241,15 @@ func (c *Cursor[T]) read(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 			return r.msg, nil
 		}
 	}
+	if f.endWake == wake && f.end <= c.next {
+		return nil, nil
+	}
 	limited, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	msg, err := readNext(limited, c.tail.stream, c.subject, c.next)
+	if err == nil && msg == nil {
+		f.end, f.endWake = c.next, wake
+	}
 	if err != nil || msg == nil || c.keep == 0 {
 		return msg, err
 	}

@@ -210,7 +210,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if cluster := stream.CachedInfo().Cluster; cluster != nil && cluster.Replicas != nil && cluster.Leader == "" {
+	if cluster := stream.CachedInfo().Cluster; cluster != nil && cluster.Leader == "" {
 		return errors.New("store: the log has no leader now")
 	}
 	return nil
