@@ -35,7 +35,7 @@ func (s *Store) keepSweeping(running context.Context, retain time.Duration) {
 		}
 		mine, err := s.takeTurn(running, "sweep", sweepInterval)
 		if err == nil && mine {
-			err = s.sweep(running, time.Now().Add(-retain))
+			err = s.Sweep(running, time.Now().Add(-retain))
 		}
 		if err != nil && running.Err() == nil {
 			s.logger.Warn("old messages were not all removed", "error", err)
@@ -68,10 +68,10 @@ func (s *Store) takeTurn(ctx context.Context, task string, interval time.Duratio
 // aged is what a group's log has from before the cutoff: sequences, 0 for none.
 type aged struct{ message, commit, commitBefore uint64 }
 
-// sweep removes messages stored before the cutoff from the log, of each group
+// Sweep removes messages stored before the cutoff from the log, of each group
 // all but its last commit, which is its epoch and holds its GroupInfo. What it
 // is about to remove it first writes down as the group's horizon.
-func (s *Store) sweep(ctx context.Context, cutoff time.Time) error {
+func (s *Store) Sweep(ctx context.Context, cutoff time.Time) error {
 	groups, err := s.agedGroups(ctx, cutoff)
 	if err != nil {
 		return err

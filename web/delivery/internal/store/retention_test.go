@@ -49,7 +49,7 @@ func TestRetention(t *testing.T) {
 		mustCommit(t, s, commit("carol", young, 0))
 
 		for range 2 { // doing it again changes nothing
-			if err := s.sweep(t.Context(), cutoff); err != nil {
+			if err := s.Sweep(t.Context(), cutoff); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -78,7 +78,7 @@ func TestRetention(t *testing.T) {
 
 		// Another sweep takes what is old by now.
 		next := mustCommit(t, far, commit("alice", busy, 3))
-		if err := far.sweep(t.Context(), time.Now().Add(time.Minute)); err != nil {
+		if err := far.Sweep(t.Context(), time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		horizon(busy, newest)
@@ -90,7 +90,7 @@ func TestRetention(t *testing.T) {
 
 func TestSweepOfNothing(t *testing.T) {
 	s := open(t, Config{DataDir: t.TempDir()})
-	if err := s.sweep(t.Context(), time.Now()); err != nil {
+	if err := s.Sweep(t.Context(), time.Now()); err != nil {
 		t.Error(err)
 	}
 }
@@ -105,7 +105,7 @@ func TestWelcomeOfARemovedCommit(t *testing.T) {
 	c = commit("alice", group("g"), 1)
 	c.Welcomes = []Welcome{{To: []Address{"bob"}, Message: []byte("of the last commit")}}
 	mustCommit(t, s, c)
-	if err := s.sweep(t.Context(), time.Now().Add(time.Minute)); err != nil {
+	if err := s.Sweep(t.Context(), time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if w, ok := nextWelcome(t, s, "bob"); !ok || string(w.Welcome) != "of the last commit" {
