@@ -27,7 +27,7 @@ const glue = {
 
 await build({
   absWorkingDir: here("."),
-  entryPoints: ["src/index.ts", "src/worker.ts", "src/x509.ts", "src/x509-worker.ts", "src/polyfill.ts"],
+  entryPoints: ["src/index.ts", "src/worker.ts", "src/x509.ts", "src/x509-worker.ts", "src/polyfill.ts", "src/sync.ts"],
   outdir: "dist",
   bundle: true,
   // What two of them need is loaded once, and is one: the classes of errors, above all.

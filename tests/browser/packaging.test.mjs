@@ -101,6 +101,7 @@ describe("the package", { timeout: 110_000 }, () => {
     const script = `
       import { InternalError, MLS } from "webmls";
       import "webmls/x509";
+      import "webmls/sync";
       const error = await MLS.open({ database: "alice", authenticate: () => true }).catch((error) => error);
       console.log(error instanceof InternalError, error.code);`;
     const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", script], { cwd: app });
@@ -113,10 +114,12 @@ describe("the package", { timeout: 110_000 }, () => {
       join(app, "app.ts"),
       `import { MLS, MLSError, type Group } from "webmls";
        import { x509Authenticator } from "webmls/x509";
+       import { sync, type GroupSync, type Transport } from "webmls/sync";
        export async function greet(): Promise<Group> {
          const mls = await MLS.open({ database: "alice", ...(await x509Authenticator({ roots: ["pem"] })) });
          return mls.createGroup(await mls.createIdentity("alice"));
        }
+       export const live = async (transport: Transport): Promise<GroupSync> => sync(await greet(), transport, { database: "alice" });
        export const isMLS = (error: unknown): error is MLSError => error instanceof MLSError;
        // @ts-expect-error: a database has a name
        void MLS.open({ authenticate: () => true });
