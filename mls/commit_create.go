@@ -605,5 +605,5 @@ func (s *state) applyPending(c *Client) (*Event, *outcome) {
 	next, drop := s.advance(st, s.pending.digest, &c.limits, c.now().Unix())
 	// After a resync nothing of the former membership is left. Its epochs may
 	// bear the numbers of the new ones, so that their records must go first.
-	return ev, &outcome{next: next, wipe: drop, create: st.external, relaxed: true}
+	return ev, &outcome{next: next, wipe: drop, create: st.external}
 }

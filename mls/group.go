@@ -332,7 +332,7 @@ func (g *Group) Acknowledge(ctx context.Context, ids ...uint64) (err error) {
 		if known == nil {
 			return nil, nil
 		}
-		return &outcome{acknowledged: known, relaxed: true}, nil
+		return &outcome{acknowledged: known}, nil
 	})
 }
 

@@ -276,9 +276,6 @@ func (g *Group) Receive(ctx context.Context, b []byte) (ev *Event, err error) {
 		}
 		r.digest = digestOf(l.state.suite, b)
 		ev, out, err = l.receive(ctx, g.client, r)
-		if out != nil {
-			out.relaxed = true
-		}
 		return out, err
 	})
 	if err != nil {

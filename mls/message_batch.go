@@ -225,7 +225,7 @@ func (g *Group) receiveBatch(ctx context.Context, transact func(context.Context,
 		if err := l.exists(); err != nil {
 			return nil, err
 		}
-		batch, size := &outcome{relaxed: true}, 0
+		batch, size := new(outcome), 0
 		got = got[:0]
 		oneByOne := 0 // up to here there is no stretch
 		for n = 0; n < len(in); {
@@ -272,7 +272,7 @@ func (g *Group) receiveBatch(ctx context.Context, transact func(context.Context,
 				return batch, nil
 			default:
 				got = append(got, Received{ev, out.fail})
-				out.relaxed, out.fail = out.fail == nil, nil
+				out.fail = nil
 				n++
 				return out, nil
 			}

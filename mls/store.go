@@ -37,8 +37,7 @@ type Records map[string][]byte
 
 // Store keeps records. Its two methods may be called from many goroutines.
 //
-// Implementations must make Commit atomic and durable when it returns nil; see
-// Batch.Relaxed for which need not outlast a loss of power.
+// Implementations must make Commit atomic and durable when it returns nil.
 // When Commit returns an error its outcome may be unknown: the caller drops
 // what it has in memory and loads again.
 type Store interface {
@@ -75,10 +74,6 @@ type Batch struct {
 	// own (suite.SignatureKey.Name, suite.HPKEKey.Name) must keep from now on,
 	// or may delete, in the same transaction where it can.
 	KeysKept, KeysDropped []string
-	// Relaxed: nothing that left the client rests on the batch, so that it may be
-	// lost when the machine loses its power, with all batches after it; never when
-	// the program ends, and never out of order.
-	Relaxed bool
 }
 
 // Change is what a batch does to one scope. DeleteAll is done first, then

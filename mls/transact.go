@@ -41,8 +41,6 @@ type outcome struct {
 	create bool
 	// forget: the group is deleted.
 	forget bool
-	// relaxed: nothing leaves the client that rests on it. See Batch.Relaxed.
-	relaxed bool
 	// fail is what the step returns once all is stored: it has learned something
 	// by what it refuses.
 	fail error
@@ -177,7 +175,7 @@ func (g *Group) expire(l *live, out *outcome) {
 // the store by then (X1, S2), and no message is released whose generation is not
 // stored (S12).
 func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
-	b := Batch{Changes: []Change{g.change(l, out)}, KeysKept: out.kept, KeysDropped: out.dropped, Relaxed: out.relaxed && out.fail == nil}
+	b := Batch{Changes: []Change{g.change(l, out)}, KeysKept: out.kept, KeysDropped: out.dropped}
 	for i, ev := range out.deliver {
 		// The revision never repeats, also after a reload of an empty inbox.
 		ev.InboxID = (uint64(l.rev)+1)*maxDelivered + uint64(i)

@@ -39,7 +39,7 @@ func (s memoryStore) Commit(ctx context.Context, b mls.Batch) error {
 		return nil
 	}
 	// It is done when it returns, before its promise is fulfilled.
-	return try(func() { s.keys.Call("commit", []any{}, textsValue(b.KeysKept), textsValue(b.KeysDropped), false) })
+	return try(func() { s.keys.Call("commit", []any{}, textsValue(b.KeysKept), textsValue(b.KeysDropped)) })
 }
 
 // Load implements mls.Store. Codes: those of the host.
@@ -72,7 +72,7 @@ func (s hostStore) Commit(ctx context.Context, b mls.Batch) error {
 			"names": names, "values": values,
 		}
 	}
-	_, err := await(context.WithoutCancel(ctx), s.object, "commit", changes, textsValue(b.KeysKept), textsValue(b.KeysDropped), b.Relaxed)
+	_, err := await(context.WithoutCancel(ctx), s.object, "commit", changes, textsValue(b.KeysKept), textsValue(b.KeysDropped))
 	return err
 }
 

@@ -1,7 +1,7 @@
 /**
  * Storage: the program's records in IndexedDB, sealed (seal.ts).
  *
- * A batch is one readwrite transaction, with strict durability unless it is relaxed. All of it is
+ * A batch is one readwrite transaction with strict durability. All of it is
  * sealed before the transaction opens; inside of it the revisions that the batch
  * rests on are compared, and nothing foreign is awaited. Writers of different
  * scopes meet at the root alone: who finds another root than the one that was
@@ -251,13 +251,13 @@ export class DatabaseStore implements KeyStore, RecordStore {
     );
   }
 
-  async commit(changes: StoredChange[], keysKept: string[], keysDropped: string[], relaxed = false): Promise<void> {
+  async commit(changes: StoredChange[], keysKept: string[], keysDropped: string[]): Promise<void> {
     try {
       for (;;) {
         const keys = this.#keys;
         const keyChanges = await this.#keyChanges(keys, keysKept, keysDropped);
         const sealed = await Promise.all(changes.map((change) => this.#seal(keys, change)));
-        const done = await this.#inTurn(() => (keys === this.#keys ? this.#write(keys, sealed, keyChanges, relaxed) : false));
+        const done = await this.#inTurn(() => (keys === this.#keys ? this.#write(keys, sealed, keyChanges) : false));
         if (!done) continue; // the keys were exchanged meanwhile
         for (const { change, loaded, records, sum, head } of sealed) {
           // Not before it is stored: a batch that fails leaves what is known as it was.
@@ -556,7 +556,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
    * meanwhile, it is sealed again for that one. Codes: STALE, KEY_NOT_FOUND,
    * STATE_TAMPERED and those of storage.
    */
-  async #write(keys: DataKeys, batch: SealedChange[], keyChanges: KeyChanges, relaxed: boolean): Promise<boolean> {
+  async #write(keys: DataKeys, batch: SealedChange[], keyChanges: KeyChanges): Promise<boolean> {
     const added = batch.map(({ head }) => head.term);
     const removed = batch.flatMap(({ loaded }) => loaded.head?.term ?? []);
     const withKeys = keyChanges.put.size + keyChanges.stored.length + keyChanges.delete.length > 0;
@@ -568,7 +568,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
         sealRoot(keys, root.row.revision + 1, sum),
         ...batch.map(async ({ change, rows, headRow }) => ({ change, rows: await rows, headRow: await headRow })),
       ]);
-      const transaction = await this.#database.begin("readwrite", names, relaxed ? "relaxed" : "strict");
+      const transaction = await this.#database.begin("readwrite", names);
       let moved: RootRow | undefined;
       let refusal: MLSError | undefined;
       const refuse = (error: MLSError) => {
