@@ -88,7 +88,7 @@ export class WorkerConnection implements Connection {
     worker.onmessageerror = () => this.#die("a message of the worker could not be read");
     worker.onerror = (event) => {
       event.preventDefault();
-      this.#die(event.message || "the worker could not be loaded: is worker.js where the script of this package is?");
+      this.#die(event.message || "worker.js could not be loaded: is it beside the script?");
     };
   }
 

@@ -115,7 +115,7 @@ export class Runtime {
     if (!runtime || end !== undefined) throw new Error(end ?? "the program did not start");
     const found = runtime.#program.describe();
     if (found.version !== version) {
-      throw new Error(`${version} of this package was given version ${found.version} of the WebAssembly program`);
+      throw new Error(`the package is ${version}, the program ${found.version}`);
     }
     return runtime;
   }

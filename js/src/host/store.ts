@@ -369,7 +369,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
         continue;
       }
       if (found.result !== format) {
-        throw failure("STATE_VERSION", `database ${this.#database.name} has format ${String(found.result)}, this package reads ${format}`);
+        throw failure("STATE_VERSION", `the format is ${String(found.result)}, not ${format}`);
       }
       if (row.result) return { row: row.result, root: root.result, scopes: scopes.result, heads: heads.result };
       if (sealed || record.result.length > 0 || scopes.result.length > 0) throw tampered(["lock"], "removed");
