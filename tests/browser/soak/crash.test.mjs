@@ -28,17 +28,29 @@ describe("a browser that is killed", { timeout: full ? 3_600_000 : 110_000 }, ()
   });
 
   test(`${runs} times`, async (t) => {
-    const service = new Service();
     const bob = await Tab.open(steady, server.url, "bob");
-    const alice = new Party(service, "alice");
-    const other = new Party(service, "bob");
+    let service, alice, other;
     let texts = 0;
+    let dropped = 0;
+    const groups = [];
 
     for (let run = 0; run <= runs; run++) {
       const browser = await launch({ userDataDir: profile });
       const tab = await Tab.open(browser, server.url, "alice");
-      if (run === 0) await found(service, tab, bob);
-      else assert.ok(tab.hasGroup, "the group is gone");
+      const witnessed = await tab.must("witness");
+      if (run > 0 && !tab.hasGroup) {
+        // A browser that is killed may begin anew with the storage of all pages:
+        // Chromium did so in about one of 100 starts on a busy machine.
+        assert.ok(!witnessed, "the group is gone");
+        assert.ok(++dropped <= 1 + runs / 20, "the browser keeps nothing");
+      }
+      if (!tab.hasGroup) {
+        service = new Service();
+        alice = new Party(service, "alice");
+        other = new Party(service, "bob");
+        groups.push({ service, alice, other });
+        await found(service, tab, bob);
+      }
 
       // Everything that was received is there, the group goes on, and the other
       // side reads what is sent: no generation has come twice.
@@ -82,7 +94,7 @@ describe("a browser that is killed", { timeout: full ? 3_600_000 : 110_000 }, ()
       const answering = loop(async () => {
         await other.catchUp(bob);
         if (Math.random() < 0.7) await other.send(bob, `bob ${++texts}`);
-        else if (alice.behind < 10) await other.commit(bob); // past epochs are kept for a while only
+        else if (alice.behind < 10 && alice.epochsBehind < 3) await other.commit(bob); // past epochs are kept for a while only
         await sleep(5);
       });
       const killing = sleep(30 + Math.random() * 600).then(async () => {
@@ -94,6 +106,9 @@ describe("a browser that is killed", { timeout: full ? 3_600_000 : 110_000 }, ()
       });
       await Promise.all([...work, answering, killing]);
     }
-    t.diagnostic(JSON.stringify({ epoch: service.epoch, messages: service.log.length, alice: alice.counts, bob: other.counts }));
+    t.diagnostic(`the browser has dropped its storage ${dropped} times`);
+    for (const { service, alice, other } of groups) {
+      t.diagnostic(JSON.stringify({ epoch: service.epoch, messages: service.log.length, alice: alice.counts, bob: other.counts }));
+    }
   });
 });

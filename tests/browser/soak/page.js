@@ -23,6 +23,17 @@ const functions = {
     if (id) group = await mls.group(id);
     return Boolean(id);
   },
+  /** Whether a database beside it is there, which is made when it is not: if both are gone, the browser has dropped them. */
+  async witness() {
+    const databases = await indexedDB.databases();
+    if (databases.some(({ name }) => name === "witness")) return true;
+    await new Promise((resolve, reject) => {
+      const request = indexedDB.open("witness");
+      request.onsuccess = () => resolve(request.result.close());
+      request.onerror = () => reject(request.error);
+    });
+    return false;
+  },
   async create(name) {
     group = await mls.createGroup(await mls.createIdentity(name));
   },
