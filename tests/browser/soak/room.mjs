@@ -92,6 +92,7 @@ export class Party {
   at = 0; // how much of the log it has received
   received = new Map(); // how often the receipt of each text was reported
   acknowledged = new Set(); // texts
+  asked = new Set(); // texts to be acknowledged: a killed page may have done so, and not lived to say it
   counts = { sent: 0, commits: 0, lost: 0, received: 0, own: 0, again: 0, unknown: 0 };
 
   constructor(service, name) {
@@ -174,6 +175,7 @@ export class Party {
     const inbox = await tab.must("inbox");
     const some = inbox.slice(0, Math.ceil(inbox.length / 2));
     if (some.length === 0) return;
+    for (const { text } of some) this.asked.add(text);
     await tab.must("acknowledge", some.map(({ inboxId }) => inboxId));
     for (const { text } of some) this.acknowledged.add(text);
   }
@@ -199,7 +201,8 @@ export class Party {
     assert.equal(new Set(inbox).size, inbox.length, "a text is in the inbox twice");
     for (const [text, times] of this.received) assert.equal(times, 1, `${text} was received ${times} times`);
     const sent = this.service.log.slice(0, this.at).filter(({ from, text }) => from !== this.name && text !== undefined);
-    const have = new Set([...inbox, ...this.acknowledged]);
+    const gone = sent.map(({ text }) => text).filter((text) => this.asked.has(text));
+    const have = new Set([...inbox, ...this.acknowledged, ...gone]);
     assert.deepEqual(sent.map(({ text }) => text).filter((text) => !have.has(text)), [], "texts are lost");
     const uncertain = this.service.log[this.at]; // a killed page may have received it
     if (uncertain?.uncertain && uncertain.from !== this.name) have.delete(uncertain.text);
