@@ -150,11 +150,11 @@ function takeCensus() {
     },
   });
 
-  const instantiate = WebAssembly.instantiateStreaming;
-  WebAssembly.instantiateStreaming = async (...params) => {
-    const result = await instantiate.apply(WebAssembly, params);
-    memories.push(new WeakRef(result.instance.exports.mem));
-    return result;
+  const instantiate = WebAssembly.instantiate;
+  WebAssembly.instantiate = async (module, imports) => {
+    const instance = await instantiate.call(WebAssembly, module, imports);
+    memories.push(new WeakRef(instance.exports.mem));
+    return instance;
   };
 
   globalThis.BroadcastChannel = class extends BroadcastChannel {
