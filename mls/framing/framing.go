@@ -102,9 +102,9 @@ func (v *Verified) Signed() []byte { return v.signed }
 
 // Sign returns content with its signature, to be protected in the given wire
 // format (RFC 9420, Section 6.1), and what the signature is over. group is the
-// context of the epoch in which it is sent. The confirmation tag of a Commit, which rests on the signature, is the
-// caller's to set. content must not change after that. Codes: those of
-// checkSender and of key, TOO_LARGE.
+// context of the epoch in which it is sent. The confirmation tag of a Commit,
+// which rests on the signature, is the caller's to set. content must not change
+// after that. Codes: those of checkSender and of key, TOO_LARGE.
 func Sign(ctx context.Context, s *suite.Suite, format message.WireFormat, content message.FramedContent, key suite.SignatureKey, group *message.GroupContext) (c *message.AuthenticatedContent, signed []byte, err error) {
 	list, all, err := SignAll(ctx, s, format, []message.FramedContent{content}, key, group)
 	if err != nil {
