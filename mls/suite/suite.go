@@ -10,9 +10,6 @@ package suite
 
 import (
 	"crypto/cipher"
-	"crypto/sha256"
-	"crypto/sha512"
-	"hash"
 	"strconv"
 
 	"webmls/mls/mlserr"
@@ -56,7 +53,6 @@ func All() []ID {
 type Suite struct {
 	id      ID
 	name    string
-	newHash func() hash.Hash
 	newAEAD func(key []byte) (cipher.AEAD, error)
 	nh      int // KDF.Nh
 	nk      int // AEAD.Nk
@@ -67,19 +63,19 @@ type Suite struct {
 
 var suites = [...]Suite{
 	{X25519AES128SHA256Ed25519, "MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519",
-		sha256.New, newAESGCM, 32, 16, kdfSHA256, aeadAES128GCM, kemX25519},
+		newAESGCM, 32, 16, kdfSHA256, aeadAES128GCM, kemX25519},
 	{P256AES128SHA256P256, "MLS_128_DHKEMP256_AES128GCM_SHA256_P256",
-		sha256.New, newAESGCM, 32, 16, kdfSHA256, aeadAES128GCM, kemP256},
+		newAESGCM, 32, 16, kdfSHA256, aeadAES128GCM, kemP256},
 	{X25519ChaCha20SHA256Ed25519, "MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519",
-		sha256.New, newChaCha20Poly1305, 32, 32, kdfSHA256, aeadChaCha20Poly1305, kemX25519},
+		newChaCha20Poly1305, 32, 32, kdfSHA256, aeadChaCha20Poly1305, kemX25519},
 	{X448AES256SHA512Ed448, "MLS_256_DHKEMX448_AES256GCM_SHA512_Ed448",
-		sha512.New, newAESGCM, 64, 32, kdfSHA512, aeadAES256GCM, kemX448},
+		newAESGCM, 64, 32, kdfSHA512, aeadAES256GCM, kemX448},
 	{P521AES256SHA512P521, "MLS_256_DHKEMP521_AES256GCM_SHA512_P521",
-		sha512.New, newAESGCM, 64, 32, kdfSHA512, aeadAES256GCM, kemP521},
+		newAESGCM, 64, 32, kdfSHA512, aeadAES256GCM, kemP521},
 	{X448ChaCha20SHA512Ed448, "MLS_256_DHKEMX448_CHACHA20POLY1305_SHA512_Ed448",
-		sha512.New, newChaCha20Poly1305, 64, 32, kdfSHA512, aeadChaCha20Poly1305, kemX448},
+		newChaCha20Poly1305, 64, 32, kdfSHA512, aeadChaCha20Poly1305, kemX448},
 	{P384AES256SHA384P384, "MLS_256_DHKEMP384_AES256GCM_SHA384_P384",
-		sha512.New384, newAESGCM, 48, 32, kdfSHA384, aeadAES256GCM, kemP384},
+		newAESGCM, 48, 32, kdfSHA384, aeadAES256GCM, kemP384},
 }
 
 // find returns the row of the table for id, or nil. The table is in the order

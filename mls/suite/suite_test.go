@@ -5,6 +5,7 @@ import (
 	"crypto/hkdf"
 	"encoding/hex"
 	"errors"
+	"hash"
 	"testing"
 
 	"webmls/mls/mlserr"
@@ -103,7 +104,7 @@ func TestMAC(t *testing.T) {
 func TestHash(t *testing.T) {
 	for _, id := range All() {
 		s := mustLookup(t, id)
-		h := s.newHash()
+		h := newHash(s.nh)
 		h.Write([]byte("abcdef"))
 		want := h.Sum(nil)
 		for _, parts := range [][][]byte{{[]byte("abcdef")}, {[]byte("abc"), []byte("def")}, {nil, []byte("abcdef"), {}}} {
@@ -111,7 +112,7 @@ func TestHash(t *testing.T) {
 				t.Errorf("%v: %d parts: %x", id, len(parts), got)
 			}
 		}
-		if got := s.Hash(); !bytes.Equal(got, s.newHash().Sum(nil)) {
+		if got := s.Hash(); !bytes.Equal(got, newHash(s.nh).Sum(nil)) {
 			t.Errorf("%v: no parts: %x", id, got)
 		}
 	}
@@ -128,7 +129,7 @@ func TestExpand(t *testing.T) {
 			w.Uint16(uint16(length))
 			w.Opaque([]byte("MLS 1.0 label"))
 			w.Opaque(context)
-			want, err := hkdf.Expand(s.newHash, secret, string(w.Bytes()), length)
+			want, err := hkdf.Expand(func() hash.Hash { return newHash(s.nh) }, secret, string(w.Bytes()), length)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,7 +149,7 @@ func TestExpand(t *testing.T) {
 			}()
 		}
 		for _, salt := range [][]byte{nil, {}, make([]byte, n), Random(n), Random(200)} {
-			want, err := hkdf.Extract(s.newHash, secret, salt)
+			want, err := hkdf.Extract(func() hash.Hash { return newHash(s.nh) }, secret, salt)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -29,7 +29,7 @@ func (s *Suite) Hash(parts ...[]byte) []byte {
 		sum := digest(s.nh, parts[0])
 		return append(make([]byte, 0, s.nh), sum[:s.nh]...)
 	}
-	h := s.newHash()
+	h := newHash(s.nh)
 	for _, p := range parts {
 		h.Write(p)
 	}
@@ -72,7 +72,7 @@ func mac(nh int, out, key []byte, parts ...[]byte) []byte {
 }
 
 func macOfLong(nh int, out, key []byte, parts [][]byte) []byte {
-	h := hmac.New(hashes[nh], key)
+	h := hmac.New(func() hash.Hash { return newHash(nh) }, key)
 	for _, p := range parts {
 		h.Write(p)
 	}
@@ -85,8 +85,17 @@ func xor(b []byte, with byte) {
 	}
 }
 
-// hashes are those of the suites, by the bytes of their sums.
-var hashes = map[int]func() hash.Hash{sha256.Size: sha256.New, sha512.Size384: sha512.New384, sha512.Size: sha512.New}
+// newHash makes the hash whose sums have nh bytes.
+func newHash(nh int) hash.Hash {
+	switch nh {
+	case sha256.Size:
+		return sha256.New()
+	case sha512.Size384:
+		return sha512.New384()
+	default:
+		return sha512.New()
+	}
+}
 
 // blockSize is that of the hash whose sums have nh bytes.
 func blockSize(nh int) int {
