@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { brotliCompressSync } from "node:zlib";
-import { launch, Watched } from "./kit/browser.mjs";
+import { launch, launchFirefox, Watched } from "./kit/browser.mjs";
 import { serve } from "./kit/bare.mjs";
 import { built, root } from "./kit/paths.mjs";
 
@@ -16,22 +16,24 @@ const seed = Number(process.env.SYNC_SEED ?? randomInt(2 ** 31));
 const budget = 8_500;
 
 describe("webmls/sync", { timeout: 170_000 }, () => {
-  let server, browser;
+  let server;
+  const browsers = {};
 
   before(async () => {
     server = await serve(built("js/dist"), { "sync-world.js": readFileSync(join(root, "tests/browser/fixtures/sync-world.js"), "utf8") });
-    browser = await launch();
+    browsers.Chromium = await launch();
+    browsers.Firefox = await launchFirefox();
   });
 
   after(async () => {
-    await browser?.close();
+    for (const browser of Object.values(browsers)) await browser.close();
     await server?.stop();
   });
 
   /** A test with so many tabs of one profile. */
-  const onPages = (name, count, body) =>
+  const onPages = (name, count, body, browserName = "Chromium") =>
     test(name, async (t) => {
-      const context = await browser.createBrowserContext();
+      const context = await browsers[browserName].createBrowserContext();
       const tabs = [];
       t.diagnostic(`SYNC_SEED=${seed}`);
       try {
@@ -389,132 +391,135 @@ describe("webmls/sync", { timeout: 170_000 }, () => {
     assert.deepEqual(result, { ends: ["SyncError IMPOSSIBLE", "held", "held"], none: "IMPOSSIBLE", end: "WITHDRAWN", invited: ["dave"], failure: "INVALID_SIGNATURE" });
   });
 
-  onPages("a reload between publishing and hearing of it loses nothing, nor does a crash before the delivery", 1, async (page) => {
-    const first = await page.evaluate(async (seed) => {
-      const { World, Person, until } = await import("/scripts/sync-world.js");
-      const world = await World.open(seed, 2, 0);
-      const [alice, bob] = world.people;
-      const stored = await new Person(world, "carol").open("carol");
-      await (await alice.sync.add(await stored.mls.createKeyPackage(stored.identity), { to: "carol" })).done;
-      const { welcome, at } = world.service.welcomes.get("carol");
-      // What is delivered to her is never done with before the reload.
-      await stored.live(await stored.mls.joinGroup(welcome), { database: "carol", since: world.service.cursor("carol", at), deliver: () => new Promise(() => {}) });
-      await (await bob.sync.send("remember this")).done;
-      await until("it is received", async () => (await stored.group.inbox()).length === 1);
-      // From now on the service takes what she publishes, and its answers are lost.
-      const take = world.service.take.bind(world.service);
-      const log = [];
-      world.service.transport = () => ({
-        publish: async (publication) => {
-          log.push(publication.kind);
-          if (publication.kind === "commit") take("carol", publication);
-          throw new Error("offline");
-        },
-        fetch: async () => {
-          if (log.includes("commit")) throw new Error("offline");
-          return { entries: [] };
-        },
-        subscribe: () => () => {},
-      });
-      await stored.sync.stop();
-      await stored.live(stored.group, { database: "carol", deliver: () => new Promise(() => {}) });
-      await stored.sync.want({ kind: "custom", name: "word", data: "kept" });
-      await stored.sync.want({ kind: "custom", name: "word", data: "too" });
-      await until("a commit was published", () => log.includes("commit"));
-      await stored.sync.send("sealed offline");
-      return { id: [...stored.group.id], log: world.service.branches[0].log.map((message) => [...message]), epoch: Number(world.service.branches[0].epoch) };
-    }, seed);
-    await page.reload();
-    const second = await page.evaluate(async ({ id, log, epoch }, seed) => {
-      const { Service, Person, until, chance } = await import("/scripts/sync-world.js");
-      const service = new Service(chance(seed));
-      service.branches[0] = { log: log.map((message) => new Uint8Array(message)), epoch: BigInt(epoch) };
-      const carol = await new Person({ service }, "carol").open("carol");
-      const group = await carol.mls.group(new Uint8Array(id));
-      await carol.live(group, { database: "carol" });
-      await until("nothing is left to do", async () => (await carol.sync.intents()).length === 0);
-      await until("all is published", () => carol.has("sent").length === 1);
-      await until("the message is delivered", () => carol.delivered.length === 1);
-      const result = {
-        words: (await carol.words()).sort(),
-        delivered: carol.delivered,
-        inbox: (await group.inbox()).length,
-        sent: carol.has("sent").map(({ state }) => state),
-        states: carol.has("intent").map(({ state }) => state),
-        // The commit that was published before the reload is the one that won.
-        commits: service.branches[0].log.length - log.length,
-      };
-      await carol.sync.stop();
-      await carol.mls.close();
-      return result;
-    }, first, seed);
-    assert.deepEqual(second, { words: ["kept", "too"], delivered: ["remember this"], inbox: 0, sent: ["sent"], states: ["held", "held"], commits: 2 });
-    const stored = await page.evaluate(async () => {
-      const { deleteSyncDatabase } = await import("/webmls/sync.js");
-      const names = async () => (await indexedDB.databases()).map(({ name }) => name).filter((name) => name.startsWith("webmls-sync/"));
-      const before = await names();
-      await deleteSyncDatabase("carol");
-      return [before, await names()];
-    });
-    assert.deepEqual(stored, [["webmls-sync/carol"], []]);
-  });
-
-  onPages("of two tabs one does the work, and the other takes over", 2, async (one, other) => {
-    const log = await one.evaluate(async (seed) => {
-      const { Person, Service, chance } = await import("/scripts/sync-world.js");
-      // The service is in the first tab; the other tab asks it by a channel.
-      const service = new Service(chance(seed));
-      const channel = new BroadcastChannel("service");
-      const transport = service.transport("alice");
-      channel.onmessage = async ({ data: { call, number, args } }) => {
-        if (call) channel.postMessage({ number, answer: await transport[call](...args) });
-      };
-      const alice = await new Person({ service }, "alice").open("alice");
-      const group = await alice.mls.createGroup(alice.identity);
-      globalThis.alice = await alice.live(group, { database: "alice" });
-      await (await alice.sync.want({ kind: "custom", name: "word", data: "one" })).done;
-      return { id: [...group.id], status: alice.sync.status };
-    }, seed);
-    const following = await other.evaluate(async ({ id }) => {
-      const { Person, until } = await import("/scripts/sync-world.js");
-      const channel = new BroadcastChannel("service");
-      let calls = 0;
-      const ask = (call, ...args) =>
-        new Promise((resolve) => {
-          const number = `${Math.random()}/${calls++}`;
-          const hear = ({ data }) => {
-            if (data.number !== number || data.call) return;
-            channel.removeEventListener("message", hear);
-            resolve(data.answer);
-          };
-          channel.addEventListener("message", hear);
-          channel.postMessage({ call, number, args });
+  for (const name of ["Chromium", "Firefox"]) {
+    onPages(`a reload between publishing and hearing of it loses nothing, nor does a crash before the delivery, in ${name}`, 1, async (page) => {
+      const first = await page.evaluate(async (seed) => {
+        const { World, Person, until } = await import("/scripts/sync-world.js");
+        const world = await World.open(seed, 2, 0);
+        const [alice, bob] = world.people;
+        const stored = await new Person(world, "carol").open("carol");
+        await (await alice.sync.add(await stored.mls.createKeyPackage(stored.identity), { to: "carol" })).done;
+        const { welcome, at } = world.service.welcomes.get("carol");
+        // What is delivered to her is never done with before the reload.
+        await stored.live(await stored.mls.joinGroup(welcome), { database: "carol", since: world.service.cursor("carol", at), deliver: () => new Promise(() => {}) });
+        await (await bob.sync.send("remember this")).done;
+        await until("it is received", async () => (await stored.group.inbox()).length === 1);
+        // From now on the service takes what she publishes, and its answers are lost.
+        const take = world.service.take.bind(world.service);
+        const log = [];
+        world.service.transport = () => ({
+          publish: async (publication) => {
+            log.push(publication.kind);
+            if (publication.kind === "commit") take("carol", publication);
+            throw new Error("offline");
+          },
+          fetch: async () => {
+            if (log.includes("commit")) throw new Error("offline");
+            return { entries: [] };
+          },
+          subscribe: () => () => {},
         });
-      globalThis.calls = () => calls;
-      const transport = { publish: (publication) => ask("publish", publication), fetch: (groupId, since) => ask("fetch", groupId, since), subscribe: () => () => {} };
-      const alice = await new Person({ service: { transport: () => transport } }, "alice").open("alice");
-      globalThis.alice = await alice.live(await alice.mls.group(new Uint8Array(id)), { database: "alice" });
-      await until("it follows", () => alice.sync.status === "following");
-      // It has the first tab do it, and hears when it holds.
-      await (await alice.sync.want({ kind: "custom", name: "word", data: "two" })).done;
-      await (await alice.sync.send("from the other tab")).done;
-      const refused = await alice.sync.rejoin({}).catch((error) => error.code);
-      return { status: alice.sync.status, calls, words: await alice.words(), refused };
-    }, log);
-    await one.evaluate(() => alice.sync.stop());
-    const taken = await other.evaluate(async () => {
-      const { until } = await import("/scripts/sync-world.js");
-      await (await alice.sync.want({ kind: "custom", name: "word", data: "three" })).done;
-      await until("it says so", () => alice.sync.status === "live");
-      const words = await alice.words();
-      await alice.sync.stop();
-      await alice.mls.close();
-      return { words, calls: calls() > 0 };
-    });
-    assert.equal(log.status === "live" || log.status === "starting", true, log.status);
-    assert.deepEqual(following, { status: "following", calls: 0, words: ["one", "two"], refused: "FOLLOWING" });
-    assert.deepEqual(taken, { words: ["one", "two", "three"], calls: true });
-  });
+        await stored.sync.stop();
+        await stored.live(stored.group, { database: "carol", deliver: () => new Promise(() => {}) });
+        await stored.sync.want({ kind: "custom", name: "word", data: "kept" });
+        await stored.sync.want({ kind: "custom", name: "word", data: "too" });
+        await until("a commit was published", () => log.includes("commit"));
+        await stored.sync.send("sealed offline");
+        return { id: [...stored.group.id], log: world.service.branches[0].log.map((message) => [...message]), epoch: Number(world.service.branches[0].epoch) };
+      }, seed);
+      await page.reload();
+      const second = await page.evaluate(async ({ id, log, epoch }, seed) => {
+        const { Service, Person, until, chance } = await import("/scripts/sync-world.js");
+        const service = new Service(chance(seed));
+        service.branches[0] = { log: log.map((message) => new Uint8Array(message)), epoch: BigInt(epoch) };
+        const carol = await new Person({ service }, "carol").open("carol");
+        const group = await carol.mls.group(new Uint8Array(id));
+        await carol.live(group, { database: "carol" });
+        await until("nothing is left to do", async () => (await carol.sync.intents()).length === 0);
+        await until("all is published", () => carol.has("sent").length === 1);
+        await until("the message is delivered", () => carol.delivered.length === 1);
+        const result = {
+          words: (await carol.words()).sort(),
+          delivered: carol.delivered,
+          inbox: (await group.inbox()).length,
+          sent: carol.has("sent").map(({ state }) => state),
+          states: carol.has("intent").map(({ state }) => state),
+          // The commit that was published before the reload is the one that won.
+          commits: service.branches[0].log.length - log.length,
+        };
+        await carol.sync.stop();
+        await carol.mls.close();
+        return result;
+      }, first, seed);
+      assert.deepEqual(second, { words: ["kept", "too"], delivered: ["remember this"], inbox: 0, sent: ["sent"], states: ["held", "held"], commits: 2 });
+      const stored = await page.evaluate(async () => {
+        const { deleteSyncDatabase } = await import("/webmls/sync.js");
+        const names = async () => (await indexedDB.databases()).map(({ name }) => name).filter((name) => name.startsWith("webmls-sync/"));
+        const before = await names();
+        await deleteSyncDatabase("carol");
+        return [before, await names()];
+      });
+      assert.deepEqual(stored, [["webmls-sync/carol"], []]);
+    }, name);
+
+    onPages(`of two tabs one does the work, and the other takes over, in ${name}`, 2, async (one, other) => {
+      const log = await one.evaluate(async (seed) => {
+        const { Person, Service, chance } = await import("/scripts/sync-world.js");
+        // The service is in the first tab; the other tab asks it by a channel.
+        const service = new Service(chance(seed));
+        service.quick = true;
+        const channel = new BroadcastChannel("service");
+        const transport = service.transport("alice");
+        channel.onmessage = async ({ data: { call, number, args } }) => {
+          if (call) channel.postMessage({ number, answer: await transport[call](...args) });
+        };
+        const alice = await new Person({ service }, "alice").open("alice");
+        const group = await alice.mls.createGroup(alice.identity);
+        globalThis.alice = await alice.live(group, { database: "alice" });
+        await (await alice.sync.want({ kind: "custom", name: "word", data: "one" })).done;
+        return { id: [...group.id], status: alice.sync.status };
+      }, seed);
+      const following = await other.evaluate(async ({ id }) => {
+        const { Person, until } = await import("/scripts/sync-world.js");
+        const channel = new BroadcastChannel("service");
+        let calls = 0;
+        const ask = (call, ...args) =>
+          new Promise((resolve) => {
+            const number = `${Math.random()}/${calls++}`;
+            const hear = ({ data }) => {
+              if (data.number !== number || data.call) return;
+              channel.removeEventListener("message", hear);
+              resolve(data.answer);
+            };
+            channel.addEventListener("message", hear);
+            channel.postMessage({ call, number, args });
+          });
+        globalThis.calls = () => calls;
+        const transport = { publish: (publication) => ask("publish", publication), fetch: (groupId, since) => ask("fetch", groupId, since), subscribe: () => () => {} };
+        const alice = await new Person({ service: { transport: () => transport } }, "alice").open("alice");
+        globalThis.alice = await alice.live(await alice.mls.group(new Uint8Array(id)), { database: "alice" });
+        await until("it follows", () => alice.sync.status === "following");
+        // It has the first tab do it, and hears when it holds.
+        await (await alice.sync.want({ kind: "custom", name: "word", data: "two" })).done;
+        await (await alice.sync.send("from the other tab")).done;
+        const refused = await alice.sync.rejoin({}).catch((error) => error.code);
+        return { status: alice.sync.status, calls, words: await alice.words(), refused };
+      }, log);
+      await one.evaluate(() => alice.sync.stop());
+      const taken = await other.evaluate(async () => {
+        const { until } = await import("/scripts/sync-world.js");
+        await (await alice.sync.want({ kind: "custom", name: "word", data: "three" })).done;
+        await until("it says so", () => alice.sync.status === "live");
+        const words = await alice.words();
+        await alice.sync.stop();
+        await alice.mls.close();
+        return { words, calls: calls() > 0 };
+      });
+      assert.equal(log.status === "live" || log.status === "starting", true, log.status);
+      assert.deepEqual(following, { status: "following", calls: 0, words: ["one", "two"], refused: "FOLLOWING" });
+      assert.deepEqual(taken, { words: ["one", "two", "three"], calls: true });
+    }, name);
+  }
 
   test(`makes a page load at most ${budget} bytes of JavaScript, and none of the rest of the package`, (t) => {
     const dist = (file) => readFileSync(join(root, "js/dist", file), "utf8");
