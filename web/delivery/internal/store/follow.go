@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"sort"
 	"sync"
 	"time"
 
@@ -29,7 +30,7 @@ type feed struct {
 	// reading lets one cursor read at a time: the others, which want the
 	// same message more often than not, then find it in recent.
 	reading sync.Mutex
-	recent  []recentMessage
+	recent  []recentMessage // by sequence
 	// A read from the sequence end on found nothing, after endWake was taken:
 	// as long as that is the wake channel, no other cursor need look.
 	end     uint64
@@ -236,10 +237,9 @@ func (c *Cursor[T]) read(ctx context.Context, wake chan struct{}) (*jetstream.Ra
 	f := c.feed
 	f.reading.Lock()
 	defer f.reading.Unlock()
-	for _, r := range f.recent {
-		if r.after < c.next && c.next <= r.msg.Sequence {
-			return r.msg, nil
-		}
+	at := sort.Search(len(f.recent), func(i int) bool { return c.next <= f.recent[i].msg.Sequence })
+	if at < len(f.recent) && f.recent[at].after < c.next {
+		return f.recent[at].msg, nil
 	}
 	if f.endWake == wake && f.end <= c.next {
 		return nil, nil
@@ -252,6 +252,11 @@ func (c *Cursor[T]) read(ctx context.Context, wake chan struct{}) (*jetstream.Ra
 	}
 	if err != nil || msg == nil || c.keep == 0 {
 		return msg, err
+	}
+	if at < len(f.recent) {
+		// Of one who is far behind: to remember it would push out what the
+		// others are at.
+		return msg, nil
 	}
 	f.recent = append(f.recent, recentMessage{after: c.next - 1, msg: msg})
 	size := 0

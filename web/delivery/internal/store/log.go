@@ -293,7 +293,7 @@ type Entry struct {
 
 // FollowLog reads a group's log from a sequence on, in order and without end.
 func (s *Store) FollowLog(group []byte, from uint64) *Cursor[Entry] {
-	return newCursor(s.logTail, logSubject(group), from, 32, s.logEntry)
+	return newCursor(s.logTail, logSubject(group), from, 256, s.logEntry)
 }
 
 func (s *Store) logEntry(_ context.Context, msg *jetstream.RawStreamMsg) (Entry, bool, error) {
