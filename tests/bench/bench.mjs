@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants } from "node:zlib";
 import { launch, launchFirefox } from "../browser/kit/browser.mjs";
@@ -17,6 +18,9 @@ const native = { "security.mls.enabled": true, "dom.origin-trials.mls.state": 1 
 const groupInFirefox = 100;
 const atRest = { commits: 100, chunk: 10 };
 const coldStarts = 5;
+
+/** Milliseconds until a browser that was just started has done what it does for itself: its own pages load in the meantime, on all cores. */
+const settling = 2_500;
 
 /**
  * Measures, and returns all samples. `say` is told how far it has come.
@@ -189,6 +193,7 @@ class Measuring {
         const browser = await launch();
         try {
           const page = await browser.newPage();
+          await sleep(settling);
           this.site.requested.length = 0;
           await page.goto(`${this.site.url}cold.html#${adapter}`);
           await page.waitForFunction("globalThis.cold", { timeout: 60_000 });
