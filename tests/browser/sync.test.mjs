@@ -352,16 +352,31 @@ describe("webmls/sync", { timeout: 170_000 }, () => {
       await bob.live(bob.group, { since: world.service.cursor("p1", world.service.branches[0].log.length), updateAfter: { epochs: 2 } });
       for (let i = 0; i < 2; i++) await (await alice.sync.update()).done;
       await until("bob's key is another", async () => String((await alice.group.member(await key())).encryptionKey) !== before);
+      // Carol renews hers when they are old, though nothing else happens; and not before.
+      const carolsKey = async () => String((await alice.group.member((await alice.group.members()).find(({ name }) => name === "p2"))).encryptionKey);
+      const first = await carolsKey();
+      const since = () => ({ since: world.service.cursor("p2", world.service.branches[0].log.length) });
+      await carol.sync.stop();
+      await carol.live(carol.group, { ...since(), updateAfter: { days: 1 } });
+      await pause(1_000);
+      const early = (await carolsKey()) !== first;
+      await carol.sync.stop();
+      await carol.live(carol.group, { ...since(), updateAfter: { days: 1 / 86_400 } });
+      await until("carol's key is another", async () => (await carolsKey()) !== first);
+      const second = await carolsKey();
+      await until("that has become old, too", async () => (await carolsKey()) !== second);
+      await carol.sync.stop();
+      await carol.live(carol.group, since());
       // Carol leaves.
       await (await carol.sync.leave()).done;
       const names = (await alice.group.members()).map(({ name }) => name);
       const refused = await carol.sync.send("more").catch((error) => error.code);
-      const result = { names, status: carol.sync.status, refused };
+      const result = { early, names, status: carol.sync.status, refused };
       await world.close();
       await dave.mls.close();
       return result;
     }, seed);
-    assert.deepEqual(result, { names: ["p0", "p1"], status: "removed", refused: "REMOVED" });
+    assert.deepEqual(result, { early: false, names: ["p0", "p1"], status: "removed", refused: "REMOVED" });
   });
 
   onPages("an intent that cannot hold fails, and stops no other", 1, async (page) => {
