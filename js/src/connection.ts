@@ -6,9 +6,8 @@ import type { Args, CallMethod, Control, HostAuthenticator, Result, Settings } f
 import { errorOf, errorValue, failure, type ErrorValue, type MLSError } from "./errors.js";
 import type { TabEvent } from "./host/channel.js";
 import type { Secret } from "./host/unlock.js";
-import { compile } from "./program.js";
+import { besidePage, compile, type Thread } from "./program.js";
 import { programURL, Runtime } from "./runtime.js";
-import { besidePage, type Thread } from "./thread.js";
 
 /** A database, and what opens its lock; or null, for the memory of the program. */
 export interface Place {

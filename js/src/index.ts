@@ -35,7 +35,7 @@ export {
   type SenderSnapshot,
   type TreeNode,
 } from "./snapshot.js";
-export type { Thread } from "./thread.js";
+export type { Thread } from "./program.js";
 export type { Bytes } from "./bridge.js";
 export { version } from "./bridge.js";
 export type * from "./types.js";

@@ -2,7 +2,7 @@
 /** Clients. */
 import type { Args, Bytes, CallMethod, Control, CredentialValue, HostAuthenticator, Result, Settings } from "./bridge.js";
 import { acquire, type Connection, type HostClient } from "./connection.js";
-import { defaultThread } from "./thread.js";
+import { defaultThread } from "./program.js";
 import * as decode from "./decode.js";
 import { asMLSError, describe, failure, MLSError, RejectedError } from "./errors.js";
 import { Emitter } from "./events.js";

@@ -1,6 +1,6 @@
 /**
- * Programs in Go: finds the file, loads it by what the server says that it is,
- * runs it, and hears of its end, whatever that is. What the program and the page
+ * Programs in Go: in which thread one runs, where its file is, loading it by what
+ * the server says that it is, running it, and hearing of its end, whatever that is. What the program and the page
  * have to say to each other is the business of runtime.ts and x509-program.ts.
  */
 import { describe } from "./errors.js";
@@ -88,6 +88,22 @@ export class GoProgram {
     this.#go.exited = true;
     ended?.(detail);
   }
+}
+
+/** Where a program runs: in a dedicated worker, or in the thread that calls it. */
+export type Thread = "worker" | "current";
+
+/** What an application that does not say gets: a worker, where there are any. A service worker has none. */
+export function defaultThread(): Thread {
+  return typeof Worker === "function" ? "worker" : "current";
+}
+
+/**
+ * Where the script of a worker is when a bundle is no module, and cannot know
+ * where it is itself: beside the page.
+ */
+export function besidePage(script: string): URL {
+  return new URL(script, location.href);
 }
 
 /**

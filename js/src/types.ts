@@ -2,7 +2,7 @@
 import type { Bytes } from "./bridge.js";
 import type { MLSError } from "./errors.js";
 import type { LogEntry } from "./log.js";
-import type { Thread } from "./thread.js";
+import type { Thread } from "./program.js";
 
 /**
  * A cipher suite of RFC 9420, Section 17.1, by its number. 1 is

@@ -8,7 +8,7 @@
  * @packageDocumentation
  */
 import type { Bytes } from "./bridge.js";
-import { besidePage, defaultThread, type Thread } from "./thread.js";
+import { besidePage, defaultThread, type Thread } from "./program.js";
 import { describe, errorOf, failure, MLSError } from "./errors.js";
 import type { Claim, Credential, OpenOptions, X509Credential } from "./types.js";
 import { Program, type Chain, type Question, type Questions, type Trust } from "./x509-program.js";
