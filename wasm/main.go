@@ -14,6 +14,8 @@ import (
 	"syscall/js"
 
 	"webmls/mls/mlserr"
+	"webmls/mls/suite"
+	"webmls/wasm/hostkeys"
 )
 
 // version is that of the npm package; js/src/bridge.ts holds the same, and
@@ -30,6 +32,9 @@ var host js.Value
 func main() {
 	symbol := js.Global().Get("Symbol").Call("for", hostSymbol)
 	host = js.Global().Get("Reflect").Call("get", js.Global(), symbol)
+	if bulk, ok := hostkeys.NewBulk(await); ok {
+		suite.UseBulk(bulk)
+	}
 	stop := make(chan struct{})
 	host.Call("ready", map[string]any{
 		"call":     js.FuncOf(enter),

@@ -25,15 +25,25 @@ const nonceSize = 12
 
 // Hash returns the hash of the concatenation of parts, KDF.Nh bytes.
 func (s *Suite) Hash(parts ...[]byte) []byte {
-	if len(parts) == 1 {
+	if len(parts) == 1 && len(parts[0]) < longHash {
 		sum := digest(s.nh, parts[0])
 		return append(make([]byte, 0, s.nh), sum[:s.nh]...)
 	}
-	h := newHash(s.nh)
+	return hashParts(s.nh, parts)
+}
+
+// hashParts is Hash of parts that are more than one, or long.
+func hashParts(nh int, parts [][]byte) []byte {
+	if bulk != nil && sizeOf(parts) >= longHash {
+		if sum, ok := bulk.Hash(nh, parts); ok {
+			return sum
+		}
+	}
+	h := newHash(nh)
 	for _, p := range parts {
 		h.Write(p)
 	}
-	return h.Sum(make([]byte, 0, s.nh))
+	return h.Sum(make([]byte, 0, nh))
 }
 
 // MAC returns the HMAC of the concatenation of parts, KDF.Nh bytes
@@ -72,6 +82,15 @@ func mac(nh int, out, key []byte, parts ...[]byte) []byte {
 }
 
 func macOfLong(nh int, out, key []byte, parts [][]byte) []byte {
+	if block := blockSize(nh); bulk != nil && len(key) <= block && sizeOf(parts) >= longHash {
+		padded := append(make([]byte, 0, 2*block), key...)[:block]
+		xor(padded, 0x36)
+		inner := hashParts(nh, append([][]byte{padded}, parts...))
+		xor(padded, 0x36^0x5c)
+		sum := digest(nh, append(padded, inner...))
+		clear(padded)
+		return append(out, sum[:nh]...)
+	}
 	h := hmac.New(func() hash.Hash { return newHash(nh) }, key)
 	for _, p := range parts {
 		h.Write(p)
@@ -234,6 +253,11 @@ func appendLabel(b []byte, prefix, label string) []byte {
 // (RFC 9420, Section 5.1). It panics when key is not AEAD.Nk or nonce not
 // AEAD.Nn bytes: both are derived here with these lengths.
 func (s *Suite) Seal(key, nonce, aad, plaintext []byte) []byte {
+	if s.inBulk(len(plaintext)) && len(key) == s.nk {
+		if ciphertext, ok := bulk.SealAESGCM(key, nonce, aad, plaintext); ok {
+			return ciphertext
+		}
+	}
 	aead, err := s.aead(key)
 	if err != nil {
 		panic("suite: AEAD key of wrong length")
@@ -253,7 +277,7 @@ const TagSize = 16
 // its place where the slice has room for TagSize bytes more; else the plaintext
 // is wiped.
 func (s *Suite) SealInPlace(key, nonce, aad, plaintext []byte) []byte {
-	if cap(plaintext)-len(plaintext) < TagSize || seals.Hook != nil { // the hook wants both
+	if cap(plaintext)-len(plaintext) < TagSize || s.inBulk(len(plaintext)) || seals.Hook != nil { // the hook wants both
 		defer clear(plaintext)
 		return s.Seal(key, nonce, aad, plaintext)
 	}
@@ -271,11 +295,21 @@ func (s *Suite) Open(key, nonce, aad, ciphertext []byte) ([]byte, error) {
 	if err != nil || len(nonce) != nonceSize {
 		return nil, errOpen
 	}
+	if s.inBulk(len(ciphertext)) {
+		if plaintext, ok := bulk.OpenAESGCM(key, nonce, aad, ciphertext); ok {
+			return plaintext, nil
+		}
+	}
 	plaintext, err := aead.Open(nil, nonce, ciphertext, aad)
 	if err != nil {
 		return nil, errOpen
 	}
 	return plaintext, nil
+}
+
+// inBulk reports whether n bytes are sealed and opened by Bulk first.
+func (s *Suite) inBulk(n int) bool {
+	return bulk != nil && n >= longAEAD && s.aeadID != aeadChaCha20Poly1305 && seals.Hook == nil
 }
 
 // errOpen is every failure of Open: one value, which tells nothing more.

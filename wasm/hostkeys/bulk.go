@@ -1,0 +1,70 @@
+//go:build js && wasm
+
+package hostkeys
+
+import (
+	"context"
+	"crypto/sha256"
+	"syscall/js"
+)
+
+// Bulk is suite.Bulk over WebCrypto.
+type Bulk struct {
+	subtle js.Value
+	await  Await
+}
+
+// NewBulk returns the Bulk of this browser, and false where it has no WebCrypto.
+func NewBulk(await Await) (b *Bulk, ok bool) {
+	subtle := js.Global().Get("crypto").Get("subtle")
+	return &Bulk{subtle, await}, subtle.Truthy()
+}
+
+// Hash implements suite.Bulk, for SHA-256.
+func (b *Bulk) Hash(nh int, parts [][]byte) (sum []byte, ok bool) {
+	if nh != sha256.Size {
+		return nil, false
+	}
+	var all []byte
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	input := toHost(all)
+	v, err := b.await(context.Background(), b.subtle, "digest", "SHA-256", input)
+	input.Call("fill", 0)
+	return fromBuffer(v, err)
+}
+
+// SealAESGCM implements suite.Bulk.
+func (b *Bulk) SealAESGCM(key, nonce, aad, plaintext []byte) (ciphertext []byte, ok bool) {
+	return b.aesGCM("encrypt", key, nonce, aad, plaintext)
+}
+
+// OpenAESGCM implements suite.Bulk.
+func (b *Bulk) OpenAESGCM(key, nonce, aad, ciphertext []byte) (plaintext []byte, ok bool) {
+	return b.aesGCM("decrypt", key, nonce, aad, ciphertext)
+}
+
+func (b *Bulk) aesGCM(method string, key, nonce, aad, text []byte) ([]byte, bool) {
+	raw := toHost(key)
+	handle, err := b.await(context.Background(), b.subtle, "importKey", "raw", raw, "AES-GCM", false, []any{method})
+	raw.Call("fill", 0)
+	if err != nil {
+		return nil, false
+	}
+	algorithm := map[string]any{"name": "AES-GCM", "iv": toHost(nonce), "additionalData": toHost(aad)}
+	input := toHost(text)
+	v, err := b.await(context.Background(), b.subtle, method, algorithm, handle, input)
+	input.Call("fill", 0)
+	return fromBuffer(v, err)
+}
+
+// fromBuffer copies an ArrayBuffer that a promise came to, and wipes it.
+func fromBuffer(buffer js.Value, err error) ([]byte, bool) {
+	if err != nil {
+		return nil, false
+	}
+	v := uint8Array.New(buffer)
+	defer v.Call("fill", 0)
+	return fromHost(v), true
+}
