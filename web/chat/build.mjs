@@ -14,7 +14,7 @@ await mkdir(dist, { recursive: true });
 await build({
   absWorkingDir: here,
   entryPoints: [
-    { in: "src/main.ts", out: "app" },
+    { in: "src/main.tsx", out: "app" },
     { in: join(webmls, "worker.js"), out: "worker" },
     { in: "style/app.css", out: "app" },
   ],
@@ -22,9 +22,13 @@ await build({
   bundle: true,
   format: "esm",
   target: "es2022",
+  jsx: "automatic",
+  jsxImportSource: "preact",
   minify: true,
   sourcemap: true,
   logLevel: "warning",
+  // webmls is bundled already: imports of its parts that only order them have nothing to do.
+  logOverride: { "ignored-bare-import": "silent" },
 });
 for (const [from, to] of [
   [join(here, "index.html"), "index.html"],

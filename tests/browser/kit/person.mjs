@@ -62,6 +62,7 @@ export class Person {
   }
 
   async createGroup(title) {
+    await this.page.locator(".new-group").click();
     await this.page.locator("input[name=title]").fill(title);
     await this.page.locator("button[aria-label='Start the group']").click();
     await this.showing(title);
@@ -81,10 +82,28 @@ export class Person {
     await this.watched.until(`the conversation "${title}" is open`, (wanted) => document.querySelector(".bar .title")?.textContent === wanted, title);
   }
 
+  /** Opens a side of the details: "people" or "security". */
+  async show(side) {
+    await this.watched.until(`the details show ${side}`, (name) => {
+      if (!document.querySelector("#details")) document.querySelector("button[aria-controls=details]")?.click();
+      const tab = document.querySelector(`.${name}-tab`);
+      if (tab?.getAttribute("aria-pressed") === "true") return true;
+      tab?.click();
+      return false;
+    }, side);
+  }
+
   async invite(name) {
+    const names = await this.memberNames();
     await this.page.locator("input[name=invite]").fill(name);
     await this.page.locator(".invite button").click();
-    await this.members([...(await this.memberNames()), name]);
+    await this.members([...names, name]);
+  }
+
+  /** Asks for fresh keys. */
+  async renew() {
+    await this.show("security");
+    await this.page.evaluate(() => document.querySelector("button.renew").click());
   }
 
   async remove(name) {
@@ -101,36 +120,86 @@ export class Person {
     }, text);
   }
 
-  memberNames() {
-    return this.page.evaluate(() => [...document.querySelectorAll(".members li")].map((e) => e.dataset.name));
+  async memberNames() {
+    await this.show("people");
+    return this.page.evaluate(() => [...document.querySelectorAll(".members > li")].map((e) => e.dataset.name));
   }
 
   /** Waits until exactly these are the members. */
   async members(names) {
+    await this.show("people");
     await this.watched.until(`the members are ${names}`, (wanted) => {
-      const shown = [...document.querySelectorAll(".members li")].map((e) => e.dataset.name);
+      const shown = [...document.querySelectorAll(".members > li")].map((e) => e.dataset.name);
       return shown.sort().join() === wanted;
     }, [...names].sort().join());
   }
 
+  /** All rows of the open conversation, in their order, by scrolling through them: few are in the page at once. */
+  rows() {
+    return this.page.evaluate(async () => {
+      const view = document.querySelector(".messages");
+      const frames = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+      const settled = async () => {
+        for (let tries = 0; tries < 100; tries++) {
+          await frames();
+          if (!document.querySelector(".unread-yet")) return;
+        }
+        throw new Error("rows were not read");
+      };
+      const rows = new Map();
+      const collect = () => {
+        for (const row of document.querySelectorAll(".entry")) {
+          rows.set(Number(row.dataset.order), {
+            sender: row.dataset.sender,
+            note: row.classList.contains("note"),
+            text: row.querySelector(".text")?.textContent ?? row.querySelector("p.note")?.textContent ?? "",
+            state: row.querySelector(".state")?.dataset.state,
+            place: `${row.getAttribute("aria-posinset")}/${row.getAttribute("aria-setsize")}`,
+          });
+        }
+      };
+      await settled();
+      collect();
+      // From the end up: the end is where the list began, and goes on.
+      while (view.scrollTop > 0) {
+        view.scrollTop = Math.max(0, view.scrollTop - view.clientHeight);
+        await settled();
+        collect();
+      }
+      view.scrollTop = view.scrollHeight;
+      await settled();
+      view.scrollTop = view.scrollHeight;
+      await settled();
+      collect();
+      return [...rows].sort(([a], [b]) => a - b).map(([, row]) => row);
+    });
+  }
+
   /** The texts of a sender, in the order in which they are shown. */
-  textsOf(name) {
-    return this.page.evaluate(
-      (sender) => [...document.querySelectorAll(".entry:not(.note)")].filter((e) => e.dataset.sender === sender).map((e) => e.querySelector(".text").textContent),
-      name,
-    );
+  async textsOf(name) {
+    return (await this.rows()).filter(({ note, sender }) => !note && sender === name).map(({ text }) => text);
   }
 
   /** Waits until a sender has so many texts here. */
   async hasTexts(name, count) {
-    await this.watched.until(`${name} has ${count} texts`, (sender, n) => {
-      return [...document.querySelectorAll(".entry:not(.note)")].filter((e) => e.dataset.sender === sender).length >= n;
-    }, name, count);
+    const deadline = Date.now() + 20_000;
+    for (;;) {
+      const { length } = await this.textsOf(name);
+      if (length >= count) return;
+      if (Date.now() > deadline) throw new Error(`${this.name}: waited in vain for ${count} texts of ${name}: ${length}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   }
 
   /** Waits until all of one's own texts have reached the service. */
   async allSent() {
-    await this.watched.until("all texts are sent", () => !document.querySelector(".state:not([data-state=sent])"));
+    const deadline = Date.now() + 20_000;
+    for (;;) {
+      const open = (await this.rows()).filter(({ state }) => state !== undefined && state !== "sent");
+      if (open.length === 0) return;
+      if (Date.now() > deadline) throw new Error(`${this.name}: not sent: ${JSON.stringify(open.slice(0, 3))}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   }
 
   async note(text) {
@@ -138,7 +207,8 @@ export class Person {
   }
 
   /** The epoch and the safety number that the page shows. */
-  security() {
+  async security() {
+    await this.show("security");
     return this.page.evaluate(() => ({
       epoch: Number(document.querySelector("dd.epoch").textContent),
       safety: document.querySelector("dd.safety").textContent,
@@ -147,6 +217,7 @@ export class Person {
 
   /** Waits until the page shows an epoch. */
   async epoch(epoch) {
+    await this.show("security");
     await this.watched.until(`epoch ${epoch}`, (wanted) => document.querySelector("dd.epoch")?.textContent === wanted, String(epoch));
   }
 

@@ -2,6 +2,7 @@
 // people, or one person in several windows, can use one browser profile.
 import { Delivery } from "./delivery.js";
 import type { Account, History } from "./history.js";
+import { newDevice } from "./names.js";
 
 const listKey = "webmls-chat.names";
 
@@ -19,21 +20,19 @@ export function rememberName(name: string): void {
   localStorage.setItem(listKey, JSON.stringify([name, ...knownNames().filter((other) => other !== name)]));
 }
 
-/** Names are compared letter for letter, so one way of writing them is taken. */
-export function normalizeName(name: string): string {
-  return name.normalize("NFC").replace(/\s+/g, " ").trim();
-}
-
-/** The databases of a name: the app's own, and that of webmls. */
+/** The databases of a name: the app's own, and that of webmls (webmls/sync has one beside it). */
 export function databasesOf(name: string): { history: string; mls: string } {
-  return { history: `webmls-chat/${name}`, mls: `webmls/${name}` };
+  return { history: `webmls-chat/2/${name}`, mls: `webmls-chat-mls/2/${name}` };
 }
 
-/** Finds the account in the history, or makes one: a random token, which claims the name at the service. */
-export async function openAccount(history: History, name: string): Promise<Account> {
+/**
+ * Finds the account in the history, or makes one: a random secret, which claims
+ * the name at the service, or that of another device of the same person.
+ */
+export async function openAccount(history: History, name: string, secret?: string): Promise<Account> {
   const found = await history.account();
-  if (found) return found;
-  const account: Account = { name, token: randomToken(), confirmed: false };
+  if (found && (found.confirmed || secret === undefined)) return found;
+  const account: Account = { name, token: secret ?? randomToken(), device: newDevice(), confirmed: false };
   await history.saveAccount(account); // before the service sees the token, or the name would be lost with it
   return account;
 }

@@ -1,76 +1,100 @@
-// One group as the user sees it: follows the group's log, keeps what was said,
-// sends, and changes the group through intents.
-import { EpochError, MalformedError, MLSError, RejectedError, StateError } from "webmls";
-import type { ApplicationEvent, Group, GroupStatus, GroupUpdateEvent, Member, ReceivedEvent, RemovedEvent } from "webmls";
+// One group as the user sees it: what was said in it, who is in it, and what is to
+// become of it. webmls/sync keeps the group live; this keeps what people see.
+import { MLSError } from "webmls";
+import type { ApplicationEvent, Group, GroupSnapshot, GroupStatus, GroupUpdateEvent, Member, MLS, Proposal, RemovedEvent } from "webmls";
+import { sync, SyncError, type GroupSync, type SyncStatus, type Transport, type WaitingIntent } from "webmls/sync";
+import { openFile, sealFile } from "./attachments.js";
 import { Changes } from "./changes.js";
-import { DeliveryError } from "./delivery.js";
-import type { Delivery, LogMessage } from "./delivery.js";
-import { toHex } from "./hex.js";
-import type { ConversationRecord, Entry, History, NewEntry } from "./history.js";
-import { carryOut, type Intent } from "./intents.js";
-import { decodePayload, encodePayload, type Payload } from "./payload.js";
-import { safetyNumber } from "./safety.js";
+import type { Delivery } from "./delivery.js";
 import { passing, Refusal } from "./failures.js";
+import { toHex } from "./hex.js";
+import { sourceOf, type ChangeRecord, type ConversationRecord, type Entry, type History, type NewEntry } from "./history.js";
+import { nameIn } from "./keypackage.js";
+import { credentialOf, deviceInWords, deviceOf, ownerOf, personOf } from "./names.js";
+import { decodePayload, decodePiece, encodePayload, encodePiece, newId, type Attachment, type Payload } from "./payload.js";
+import { safetyNumber } from "./safety.js";
+import { Timeline } from "./timeline.js";
+import { addressOf } from "./transport.js";
+import type { Trust } from "./trust.js";
 
 /** What a conversation works with. */
 export interface Surroundings {
-  /** The user's own name. */
+  /** The user's own name, and this device's. */
   me: string;
+  device: string;
+  /** What names the database of webmls, and that of sync beside it. */
+  database: string;
+  /** Names this tab for as long as it lives. */
+  tab: string;
+  mls: MLS;
   delivery: Delivery;
+  transport: Transport;
   history: History;
+  trust: Trust;
   /** Shows what failed with nobody waiting for it. */
   report(error: unknown): void;
 }
 
 /** The group as it is in its present epoch. */
-export interface Snapshot {
+interface Snapshot {
   status: GroupStatus;
   epoch: bigint;
   members: readonly Member[];
   safetyNumber: string;
 }
 
-/** How many entries are loaded at a time. */
-const page = 200;
-/** How often a message is tried again when the browser's storage fails, and after how many milliseconds. */
-const storageTries = 5;
-const storagePause = 1000;
-
-interface Waiter {
-  epoch: bigint;
-  resolve(): void;
-  reject(error: Error): void;
-}
+/** Own keys are renewed when they are so old. */
+const updateAfter = { days: 7, epochs: 200 };
+/** Whoever was invited, and has done nothing until their invitation key ran out, and for so many days after, is removed. */
+const removeExpiredAfter = 30;
+/** How long after coming back messages are waited for that were under way, in ms. */
+const grace = 3_000;
 
 export class Conversation extends Changes {
+  readonly timeline: Timeline;
   readonly #group: Group;
   readonly #around: Surroundings;
-  readonly #record: ConversationRecord;
-
+  #record: ConversationRecord;
+  #title = "";
   #snapshot: Snapshot;
-  #entries: Entry[];
-  #hasEarlier: boolean;
-  #ownEpoch: bigint | undefined;
-  #changing: Intent | undefined;
-  #following: (() => void) | undefined;
-  #waiters = new Set<Waiter>();
-  #intents: Promise<void> = Promise.resolve();
-  #sending: Promise<void> = Promise.resolve();
+  #live: GroupSync | undefined;
+  #starting: Promise<void> = Promise.resolve();
+  #waiting: readonly WaitingIntent[] = [];
+  /** Whom this tab is inviting: the invitation is not yet an intent. */
+  #inviting: string | undefined;
+  #forked = false;
+  #resumed = false;
+  /** What is being sealed, one after the other, so that it arrives in the order in which it was written. */
+  #sealing: Promise<void> = Promise.resolve();
+  /** Files go beside the texts, which do not wait for them. */
+  #uploading: Promise<void> = Promise.resolve();
+  /** The leaves that have asked to be let out in this epoch. */
+  readonly #leavers = new Set<number>();
+  readonly #unhear: (() => void)[];
 
-  private constructor(group: Group, around: Surroundings, record: ConversationRecord, snapshot: Snapshot, entries: Entry[]) {
+  private constructor(group: Group, around: Surroundings, record: ConversationRecord, snapshot: Snapshot, timeline: Timeline) {
     super();
     this.#group = group;
     this.#around = around;
     this.#record = record;
     this.#snapshot = snapshot;
-    this.#entries = entries;
-    this.#hasEarlier = entries.length === page;
+    this.timeline = timeline;
+    const catching = (action: Promise<unknown>) => void action.catch((error: unknown) => around.report(error));
+    this.#unhear = [
+      group.on("group-update", (event) => catching(this.#updated(event))),
+      group.on("removed", (event) => catching(this.#removed(event))),
+      group.on("proposal", ({ proposal }) => this.#proposed(proposal)),
+      timeline.onChange(() => this.changed()),
+      around.trust.onChange(() => this.changed()),
+    ];
   }
 
   /** Opens a conversation as it was left. Nothing happens in it before {@link start}. */
   static async open(group: Group, record: ConversationRecord, around: Surroundings): Promise<Conversation> {
-    await recover(group, record, around.history);
-    return new Conversation(group, around, record, await look(group), await around.history.entries(record.id, page));
+    const [snapshot, timeline] = await Promise.all([look(group), Timeline.open(around.history, record.id)]);
+    const conversation = new Conversation(group, around, record, snapshot, timeline);
+    await conversation.#readTitle();
+    return conversation;
   }
 
   get id(): string {
@@ -79,13 +103,32 @@ export class Conversation extends Changes {
 
   /** The group's name, or the names of the others in it. */
   get title(): string {
-    if (this.#record.title) return this.#record.title;
-    const others = this.members.filter((member) => !member.own).map(nameOf);
+    if (this.#title) return this.#title;
+    const others = [...new Set(this.members.map(personOf))].filter((name) => name !== this.#around.me);
     return others.length > 0 ? others.join(", ") : "New group";
+  }
+
+  /** Whether somebody has given it a name. */
+  get named(): boolean {
+    return this.#title !== "";
   }
 
   get status(): GroupStatus {
     return this.#snapshot.status;
+  }
+
+  /** What sync is doing. */
+  get activity(): SyncStatus {
+    return this.#live?.status ?? "stopped";
+  }
+
+  /** Whether members were seen to be in another epoch of the same number. */
+  get forked(): boolean {
+    return this.#forked;
+  }
+
+  get leaving(): boolean {
+    return this.#record.leaving === true && this.status === "active";
   }
 
   get epoch(): bigint {
@@ -96,22 +139,32 @@ export class Conversation extends Changes {
     return this.#snapshot.members;
   }
 
+  /** The members' names, each once. */
+  get people(): string[] {
+    return [...new Set(this.members.map(personOf))];
+  }
+
   get safetyNumber(): string {
     return this.#snapshot.safetyNumber;
   }
 
-  /** The change of the group that is under way. */
-  get changing(): Intent | undefined {
-    return this.#changing;
-  }
-
-  /** The loaded entries, oldest first. Entries change by being replaced. */
-  get entries(): readonly Entry[] {
-    return this.#entries;
-  }
-
-  get hasEarlier(): boolean {
-    return this.#hasEarlier;
+  /** What is under way, in words. */
+  get changing(): string | undefined {
+    if (this.#inviting) return `Inviting ${this.#inviting}…`;
+    const intent = this.#waiting[0]?.intent;
+    switch (intent?.kind) {
+      case "add":
+        return `Inviting ${ownerOf(nameIn(intent.keyPackage))?.name ?? "somebody"}…`;
+      case "remove": {
+        const member = this.members.find(({ leaf }) => leaf === intent.leaf);
+        return `Removing ${member ? personOf(member) : "somebody"}…`;
+      }
+      case "update":
+        return "Updating your keys…";
+      case "leave":
+        return "Leaving…";
+    }
+    return undefined;
   }
 
   /** When something last happened. */
@@ -119,339 +172,407 @@ export class Conversation extends Changes {
     return this.#record.active;
   }
 
-  /** The sequence in the log up to which all was handled. */
-  get cursor(): number {
-    return this.#record.cursor;
+  get unread(): number {
+    return this.#record.unread;
   }
 
-  /** Follows the log, and finishes what was begun before a reload. */
-  start(): void {
-    if (this.status === "removed") return;
-    this.#follow();
-    this.#send(async () => {
-      for (const entry of await this.#around.history.unsent(this.id)) await this.#deliver(entry);
+  /** The membership that the record is about: another number is another membership. */
+  get joined(): number {
+    return this.#record.joined;
+  }
+
+  get record(): ConversationRecord {
+    return this.#record;
+  }
+
+  /** The group as webmls sees it from inside: for the security panel. */
+  async inside(): Promise<GroupSnapshot> {
+    return this.#group.inspect();
+  }
+
+  /** What was changed about the group, the last first. */
+  history(): Promise<ChangeRecord[]> {
+    return this.#around.history.changes(this.id);
+  }
+
+  /** Keeps the group live. */
+  start(): Promise<void> {
+    this.#starting = this.#starting.then(() => this.#start()).catch((error: unknown) => this.#around.report(error));
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
+    if (this.status !== "active" || this.#live) return;
+    const { database, transport } = this.#around;
+    const live = await sync(this.#group, transport, {
+      database,
+      ...(this.#record.since > 0 ? { since: this.#record.since } : {}),
+      deliver: (event) => this.#deliver(event),
+      updateAfter,
+      removeExpiredAfter,
     });
+    this.#live = live;
+    for (const proposal of await this.#group.proposals()) this.#proposed(proposal);
+    live.on("status", ({ status }) => {
+      if (status === "live") void this.#resume();
+      this.changed();
+    });
+    live.on("intent", (event) => {
+      if (event.failure && event.failure.code !== "REMOVED" && live.status !== "following") this.#around.report(new Refusal(refused(event.failure)));
+      void this.#look();
+    });
+    live.on("sent", ({ id, state }) => {
+      if (live.status !== "following") void this.#settled({ sync: id }, state);
+    });
+    live.on("fork", () => {
+      this.#forked = true;
+      this.changed();
+    });
+    await this.#look();
   }
 
   /** Ends everything; what is unfinished goes on after the next {@link open}. */
-  stop(): void {
-    this.#unfollow(new DeliveryError("CLOSED", "the conversation was closed"));
+  async stop(): Promise<void> {
+    for (const unhear of this.#unhear) unhear();
+    await this.#starting;
+    await this.#live?.stop();
   }
 
-  /** Goes on after this client was removed, and then added again by the commit at a sequence of the log. */
-  async rejoin(cursor: number, note: string): Promise<void> {
-    this.#record.cursor = cursor;
-    this.#record.intent = undefined;
-    await this.#refresh();
-    await this.#keep([this.#note(note)]);
-    this.start();
+  /** Looks at the log now: the connection is back. */
+  refresh(): void {
+    this.#live?.refresh();
   }
 
-  /** Resolves when the log was handled up to a sequence, or this client was removed before that. */
-  async past(seq: number): Promise<void> {
-    if (this.status === "removed" || this.cursor >= seq) return;
-    await new Promise<void>((resolve) => {
-      const end = this.onChange(() => {
-        if (this.status !== "removed" && this.cursor < seq) return;
-        end();
-        resolve();
-      });
-    });
-  }
-
-  async loadEarlier(): Promise<void> {
-    const first = this.#entries[0];
-    if (!first) return;
-    const earlier = await this.#around.history.entries(this.id, page, first.order);
-    this.#entries = [...earlier, ...this.#entries];
-    this.#hasEarlier = earlier.length === page;
+  /** Learns that the record was changed, here or in another tab. */
+  async reread(): Promise<void> {
+    const record = await this.#around.history.conversation(this.id);
+    if (!record) return;
+    const again = record.joined !== this.#record.joined;
+    const renamed = record.titleAt !== this.#record.titleAt;
+    this.#record = record;
+    if (renamed) await this.#readTitle();
+    if (again) await this.#joinedAgain();
     this.changed();
+  }
+
+  /** Goes on after this client was removed, and then added again. */
+  async #joinedAgain(): Promise<void> {
+    await this.#starting;
+    await this.#live?.stop();
+    this.#live = undefined;
+    this.#forked = false;
+    this.#resumed = false;
+    await this.#refresh();
+    await this.start();
+  }
+
+  async #readTitle(): Promise<void> {
+    const { title } = this.#record;
+    this.#title = title ? await this.#around.history.unseal<string>(title).catch(() => "") : "";
   }
 
   /** Adds a note about the group. */
   async note(text: string): Promise<void> {
-    await this.#keep([this.#note(text)]);
+    await this.#around.history.add(this.id, [this.#note(text)]);
+  }
+
+  /** Somebody looks at the conversation. */
+  async seen(): Promise<void> {
+    if (this.#record.unread === 0) return;
+    await this.#around.history.change(this.id, (record) => record && { ...record, unread: 0 });
   }
 
   // Sending
 
   /** Sends a text. Resolves when it is kept here; the entry says how far it is. */
   async say(text: string): Promise<void> {
-    const [entry] = await this.#keep([
-      { conversation: this.id, kind: "own", sender: this.#around.me, text, at: Date.now(), state: "sending" },
-    ]);
-    this.#send(() => this.#deliver(entry!));
+    const [entry] = await this.#around.history.add(this.id, [this.#own(text)]);
+    if (entry) this.#post(entry);
   }
 
-  /** Tries a text again that could not be sent. */
+  /** Sends a file, with a text or without. */
+  async sayFile(file: File, text = ""): Promise<void> {
+    const { attachment, pieces } = await sealFile(file);
+    await this.#around.history.addPieces(attachment.id, pieces);
+    const [entry] = await this.#around.history.add(this.id, [{ ...this.#own(text), attachment, pieces: 0 }]);
+    if (entry) this.#post(entry);
+  }
+
+  /** Tries a message again that could not be sent. */
   async sayAgain(entry: Entry): Promise<void> {
-    const again = await this.#mark(entry, { state: "sending" });
-    this.#send(() => this.#deliver(again));
+    await this.#around.history.mark(entry.order, { state: "sending", tab: this.#around.tab });
+    this.#post(entry);
   }
 
-  /** One after the other, so that texts arrive in the order in which they were written. */
-  #send(action: () => Promise<void>): void {
-    this.#sending = this.#sending.then(action).catch((error: unknown) => this.#around.report(error));
+  #own(text: string): NewEntry {
+    return { conversation: this.id, kind: "own", sender: this.#around.me, text, id: newId(), at: Date.now(), state: "sending", tab: this.#around.tab };
   }
 
-  async #deliver(entry: Entry): Promise<void> {
+  #post(entry: Entry): void {
+    const post = () => this.#seal(entry).catch((error: unknown) => this.#around.report(error));
+    if (entry.attachment) this.#uploading = this.#uploading.then(post);
+    else this.#sealing = this.#sealing.then(post);
+  }
+
+  /** Has sync send an entry: once it is sealed, it goes its way without this tab. */
+  async #seal(entry: Entry): Promise<void> {
+    const { attachment, text, order } = entry;
+    const id = entry.id!;
     try {
-      let { sealed } = entry;
-      if (!sealed) {
-        sealed = await this.#seal({ type: "text", text: entry.text });
-        entry = await this.#mark(entry, { sealed });
+      const kept = await this.#sync.send(encodePayload({ type: "text", id, text, ...(attachment ? { attachment } : {}) }));
+      if (!attachment) {
+        await this.#around.history.mark(order, { sync: kept.id });
+        void kept.done.then(() => this.#settled(order, "sent"), (error: unknown) => this.#failed(entry, error));
+        return;
       }
-      await this.#publish(sealed, { type: "text", text: entry.text });
-      await this.#mark(entry, { state: "sent", sealed: undefined });
+      await kept.done;
+      const pieces = await this.#around.history.pieces(attachment.id);
+      for (let index = entry.pieces ?? 0; index < pieces.length; index++) {
+        await (await this.#sync.send(encodePiece({ id: attachment.id, index, sealed: pieces[index]! }))).done;
+        await this.#around.history.mark(order, { pieces: index + 1 });
+      }
+      await this.#settled(order, "sent");
     } catch (error) {
-      if (passing(error)) return; // it stays "sending", and goes out after the next start
-      await this.#mark(entry, { state: "failed", sealed: undefined });
-      throw error;
+      await this.#failed(entry, error);
     }
   }
 
-  /** Encrypts for the group. Where proposals wait, which no message may overtake, they are committed first. */
-  async #seal(payload: Payload): Promise<Uint8Array> {
-    const content = encodePayload(payload);
-    try {
-      return await this.#group.send(content);
-    } catch (error) {
-      if (!(error instanceof MLSError && error.code === "PENDING_PROPOSALS")) throw error;
-      await this.#change({ kind: "renew" });
-      return this.#group.send(content);
-    }
+  get #sync(): GroupSync {
+    if (!this.#live || this.status !== "active") throw new Refusal("You are no longer a member of this group.");
+    return this.#live;
   }
 
-  async #publish(sealed: Uint8Array, payload: Payload): Promise<void> {
+  async #failed(entry: Entry, error: unknown): Promise<void> {
+    const code = error instanceof SyncError ? error.code : "";
+    if (code === "STOPPED" || passing(error)) return; // it stays "sending", and goes out after the next start
+    if (code === "EXPIRED") return this.#post(entry);
+    await this.#settled(entry.order, "refused");
+    if (!(error instanceof SyncError)) this.#around.report(error);
+  }
+
+  /** What became of a message that was sent. */
+  async #settled(which: number | { sync: string }, state: "sent" | "expired" | "refused"): Promise<void> {
+    // The text of what is expired is here: #resume sends it anew, where no tab waits for it.
+    if (state !== "expired") await this.#around.history.mark(which, { state: state === "sent" ? "sent" : "failed" });
+    else if (typeof which === "object") this.#resumed = false;
+  }
+
+  /** Sends what tabs have left behind that are no longer there. Receivers drop what they have already. */
+  async #resume(): Promise<void> {
+    if (this.#resumed) return;
+    this.#resumed = true;
+    const { history, tab } = this.#around;
+    await new Promise((resolve) => setTimeout(resolve, grace)); // what sync has kept is told as sent
     try {
-      await this.#around.delivery.publish(this.#group.id, sealed);
+      const alive = new Set([tab, ...((await navigator.locks.query()).held ?? []).map(({ name }) => name)]);
+      if (this.#live?.status !== "live") return void (this.#resumed = false);
+      for (const entry of await history.unsent(this.id)) {
+        if (entry.tab !== undefined && alive.has(entry.tab)) continue;
+        await history.mark(entry.order, { tab });
+        this.#post(entry);
+      }
     } catch (error) {
-      if (!(error instanceof DeliveryError && error.code === "EPOCH_BEHIND")) throw error;
-      // Sealed so many epochs ago that the others can no longer read it.
-      await this.#reach(error.epoch ?? this.epoch);
-      await this.#around.delivery.publish(this.#group.id, await this.#seal(payload));
+      this.#around.report(error);
     }
   }
 
   // Changing the group
 
-  /** Adds somebody by name. Resolves when it holds. */
+  /** Adds all devices of somebody that are not in the group. Resolves when they are. */
   async invite(name: string): Promise<void> {
-    if (name === this.#around.me) throw new Refusal("That is you. You are in this group already.");
-    if (this.members.some((member) => member.name === name)) throw new Refusal(`${name} is in this group already.`);
-    await this.#change({ kind: "add", name });
+    const { delivery, me, device, trust } = this.#around;
+    const present = new Set(this.members.filter((member) => personOf(member) === name).map(deviceOf));
+    if (delivery.status !== "connected") throw new Refusal("Inviting needs a connection to the delivery service, and there is none just now.");
+    this.#inviting = name;
+    this.changed();
+    try {
+      const devices = (await delivery.devices(name)).filter((other) => !present.has(other) && (name !== me || other !== device));
+      if (devices.length === 0 && name === me) throw new Refusal("That is you, and all of your devices are in this group already.");
+      if (devices.length === 0 && present.size > 0) throw new Refusal(`${name} is in this group already.`);
+      if (devices.length === 0) throw new Refusal("Nobody of this name can be invited now. They have to open the chat once, so that it can leave an invitation key.");
+      const kept = [];
+      for (const other of devices) {
+        const keyPackage = await delivery.claimKeyPackage(name, other);
+        if (nameIn(keyPackage) !== credentialOf(name, other)) throw new Refusal(`The delivery service gave an invitation key that is not ${name}'s. Nobody was invited.`);
+        kept.push(await this.#sync.add(keyPackage, { to: addressOf(name, other) }));
+      }
+      await trust.addContact(name);
+      await this.#look();
+      await Promise.all(kept.map(({ done }) => done));
+    } finally {
+      this.#inviting = undefined;
+      this.changed();
+    }
+    if (this.#title) await this.#tellTitle();
   }
 
-  /** Removes a member. Resolves when it holds. */
-  async remove(member: Member): Promise<void> {
-    await this.#change({ kind: "remove", name: nameOf(member), key: toHex(member.signatureKey) });
+  /** Removes all devices of somebody. Resolves when they are out. */
+  async remove(name: string): Promise<void> {
+    const kept = [];
+    for (const member of this.members) if (personOf(member) === name && !member.own) kept.push(await this.#sync.remove(member));
+    await this.#done(kept);
+  }
+
+  /** Removes one device. Resolves when it is out. */
+  async removeDevice(member: Member): Promise<void> {
+    await this.#done([await this.#sync.remove(member)]);
   }
 
   /** Gives this client fresh keys. Resolves when it holds. */
   async renewKeys(): Promise<void> {
-    await this.#change({ kind: "renew" });
+    await this.#done([await this.#sync.update()]);
   }
 
-  /** One change after the other; first one that a reload has interrupted. */
-  #change(intent: Intent | undefined): Promise<void> {
-    const result = this.#intents.then(async () => {
-      if (this.#record.intent) await this.#carryOut(this.#record.intent);
-      // A commit without an intent was never published: intents are kept first.
-      else await this.#dropPending();
-      if (intent) await this.#carryOut(intent);
-    });
-    this.#intents = result.catch(() => {});
-    return result;
-  }
-
-  async #carryOut(intent: Intent): Promise<void> {
-    if (this.status !== "active") throw new Refusal("You are no longer a member of this group.");
-    this.#changing = intent;
-    this.#record.intent = intent;
-    await this.#keep([]); // before anything leaves, so that a crash does not lose it
-    try {
-      await carryOut(intent, {
-        group: this.#group,
-        delivery: this.#around.delivery,
-        members: () => this.members,
-        reach: (epoch) => this.#reach(epoch),
-        ownEpoch: () => this.#ownEpoch,
-      });
-      this.#record.intent = undefined;
-    } catch (error) {
-      if (!passing(error)) {
-        this.#record.intent = undefined;
-        await this.#dropPending();
-      }
-      throw error;
-    } finally {
-      this.#changing = undefined;
-      await this.#keep([]);
-    }
-    if (intent.kind === "add" && this.#record.title) this.#send(() => this.#tellTitle());
-  }
-
-  /** Drops a commit that the service has not accepted and will not be given again. */
-  async #dropPending(): Promise<void> {
-    if (await this.#group.pendingCommit()) await this.#group.clearPendingCommit();
-  }
-
-  /** Tells the group's name to who was added, under the new epoch's keys. */
-  async #tellTitle(): Promise<void> {
-    const payload: Payload = { type: "title", title: this.#record.title };
-    await this.#publish(await this.#seal(payload), payload);
-  }
-
-  // The log
-
-  #follow(): void {
-    this.#following = this.#around.delivery.subscribe(
-      this.#group.id,
-      this.#record.cursor + 1,
-      (message) => this.#handle(message),
-      // Up to the present: a change that a reload has interrupted is due.
-      () => void this.#change(undefined).catch((error: unknown) => this.#around.report(error)),
-    );
-  }
-
-  #unfollow(reason: Error): void {
-    this.#following?.();
-    this.#following = undefined;
-    for (const waiter of this.#waiters) waiter.reject(reason);
-    this.#waiters.clear();
-  }
-
-  /** Handles one message of the log. Nothing behind it is handled before it. */
-  async #handle({ seq, message }: LogMessage): Promise<void> {
-    const event = await this.#persist(() => this.#receive(message));
-    if (!this.#following) return;
-    const entries = event ? this.#learn(event) : [];
-    this.#record.cursor = seq;
-    await this.#persist(async () => {
-      if (event?.type === "group-update" || event?.type === "removed") await this.#refresh();
-      await this.#keep(entries);
-      // webmls forgets the message only now, when it is kept here.
-      if (event?.type === "application") await this.#group.acknowledge(event);
-    });
-    this.#moved();
-  }
-
-  /** Does what rests on the browser's storage, and again where that fails. In the end it gives up: the next start begins here. */
-  async #persist<T>(action: () => Promise<T>): Promise<T | undefined> {
-    for (let tries = 1; this.#following; tries++) {
-      try {
-        return await action();
-      } catch (error) {
-        if (tries === storageTries) {
-          this.stop();
-          this.#around.report(error);
-        } else await new Promise((resolve) => setTimeout(resolve, storagePause));
-      }
-    }
-    return undefined;
-  }
-
-  /** Decrypts a message or applies a commit. Undefined: it is not for this client. */
-  async #receive(message: Uint8Array): Promise<ReceivedEvent | Refused | undefined> {
-    try {
-      return await this.#group.receive(message);
-    } catch (error) {
-      if (error instanceof EpochError) {
-        // Received before, when something failed behind it; from before this
-        // client joined; or forged, since epochs are readable to all.
-        if (error.code === "ALREADY_PROCESSED") this.#show(await recover(this.#group, this.#record, this.#around.history));
-        return undefined;
-      }
-      if (error instanceof RejectedError || error instanceof MalformedError) return { type: "refused", rule: error.rule };
-      if (error instanceof StateError && error.code === "NOT_A_MEMBER") return undefined;
-      throw error;
-    }
-  }
-
-  /** What an event means for the conversation. */
-  #learn(event: ReceivedEvent | Refused): NewEntry[] {
-    switch (event.type) {
-      case "application":
-        return keep(this.#record, event);
-      case "group-update":
-        if (event.own) {
-          this.#ownEpoch = event.epoch;
-          // Any commit of one's own renews the keys; also one from before a reload.
-          if (this.#record.intent?.kind === "renew") this.#record.intent = undefined;
-        }
-        return describe(event, this.#around.me).map((text) => this.#note(text));
-      case "removed":
-        return [this.#note(removal(event))];
-      case "refused":
-        return [this.#note(`A message was refused: ${event.rule}.`)];
-      case "proposal":
-      case "own":
-        return [];
-    }
-  }
-
-  /** Lets go on what waited for the epoch, and ends a conversation that this client is no longer in. */
-  #moved(): void {
-    if (this.status === "removed") {
-      this.#record.intent = undefined;
-      this.#unfollow(new Refusal("You are no longer a member of this group."));
+  /** Asks to be let out: another member does it. Who is alone is out at once. */
+  async leave(): Promise<void> {
+    if (this.members.length === 1) {
+      await this.#group.delete();
       return;
     }
-    for (const waiter of this.#waiters) {
-      if (this.epoch < waiter.epoch) continue;
-      this.#waiters.delete(waiter);
-      waiter.resolve();
+    await this.#around.history.change(this.id, (record) => record && { ...record, leaving: true });
+    await this.#sync.leave();
+    await this.#look();
+  }
+
+  /** Gives the group another name. */
+  async rename(title: string): Promise<void> {
+    await this.#keepTitle(title, Math.max(Date.now(), this.#record.titleAt + 1));
+    await this.note(`You named the group “${title}”.`);
+    await this.#tellTitle();
+  }
+
+  async #done(kept: readonly { done: Promise<void> }[]): Promise<void> {
+    await this.#look();
+    await Promise.all(kept.map(({ done }) => done));
+  }
+
+  async #keepTitle(title: string, at: number): Promise<boolean> {
+    const sealed = await this.#around.history.seal(title);
+    let changed = false;
+    await this.#around.history.change(this.id, (record) => {
+      if (!record || at <= record.titleAt) return record;
+      changed = true;
+      return { ...record, title: sealed, titleAt: at };
+    });
+    await this.reread();
+    return changed;
+  }
+
+  /** Tells the group's name to all, under the present epoch's keys. */
+  async #tellTitle(): Promise<void> {
+    await this.#sync.send(encodePayload({ type: "title", id: newId(), title: this.#title, at: this.#record.titleAt }));
+  }
+
+  // What comes
+
+  /** Keeps what was received. webmls forgets it when this is done. */
+  async #deliver(event: ApplicationEvent): Promise<void> {
+    const { history, me } = this.#around;
+    const piece = decodePiece(event.content);
+    if (piece) return history.addPiece(piece.id, piece.index, piece.sealed);
+    const sender = event.sender ? personOf(event.sender) : "Somebody";
+    const payload = decodePayload(event.text);
+    if (payload?.type === "title") {
+      if (await this.#keepTitle(payload.title, Math.min(payload.at, Date.now() + 60_000))) await this.#named(sender, payload, event);
+      return;
     }
+    const key = event.sender?.signatureKey ?? new Uint8Array(0);
+    const about = { conversation: this.id, at: Date.now(), source: sourceOf(this.id, key, payload?.id ?? `inbox ${event.inboxId} ${this.#record.joined}`) };
+    if (!payload) {
+      await history.add(this.id, [{ ...about, kind: "note", sender: "", text: `${sender} sent something that this version cannot show.` }]);
+      return;
+    }
+    const { id, text, attachment } = payload;
+    const mine = sender === me;
+    const entry: NewEntry = {
+      ...about, kind: mine ? "own" : "text", sender, text, id,
+      ...(mine && event.sender ? { device: deviceInWords(deviceOf(event.sender)) } : {}),
+      ...(attachment ? { attachment } : {}),
+    };
+    await history.add(this.id, [entry], mine ? 0 : 1);
   }
 
-  #reach(epoch: bigint): Promise<void> {
-    if (this.epoch >= epoch) return Promise.resolve();
-    if (!this.#following) return Promise.reject(new DeliveryError("CLOSED", "the group's log is not followed"));
-    return new Promise((resolve, reject) => this.#waiters.add({ epoch, resolve, reject }));
+  /** Says who named the group, unless the name is only told to those who have come. */
+  async #named(sender: string, payload: Payload & { type: "title" }, event: ApplicationEvent): Promise<void> {
+    const who = sender === this.#around.me ? "You" : sender;
+    const source = sourceOf(this.id, event.sender?.signatureKey ?? new Uint8Array(0), payload.id);
+    await this.#around.history.add(this.id, [{ ...this.#note(`${who} named the group “${payload.title}”.`), source }]);
   }
 
-  // Keeping
+  async #updated(event: GroupUpdateEvent): Promise<void> {
+    await this.#refresh();
+    const left = event.removed.filter(({ leaf }) => this.#leavers.has(leaf));
+    this.#leavers.clear();
+    await this.#keepChange(event, describe(event, this.#around.me, left));
+    await this.#look();
+  }
+
+  async #removed(event: RemovedEvent): Promise<void> {
+    const left = this.#record.leaving === true;
+    await this.#refresh();
+    const by = event.committer && personOf(event.committer);
+    await this.#keepChange(event, [left ? "You left the group." : by ? `${by} removed you from the group.` : "You were removed from the group."]);
+    this.#waiting = [];
+    this.changed();
+  }
+
+  #proposed(proposal: Proposal): void {
+    if (proposal.type === "remove" && proposal.sender.type === "member" && proposal.sender.leaf === proposal.leaf) this.#leavers.add(proposal.leaf);
+  }
+
+  async #keepChange(event: GroupUpdateEvent | RemovedEvent, lines: readonly string[]): Promise<void> {
+    const change: ChangeRecord = {
+      epoch: event.epoch,
+      at: Date.now(),
+      by: event.own ? this.#around.me : event.committer ? personOf(event.committer) : "",
+      added: event.added.map(memberInWords),
+      removed: event.removed.map(memberInWords),
+      external: event.external,
+    };
+    await this.#around.history.addChange(this.id, change, lines.map((text) => this.#note(text)));
+  }
 
   async #refresh(): Promise<void> {
     this.#snapshot = await look(this.#group);
+    this.changed();
+  }
+
+  /** Looks at what is under way. */
+  async #look(): Promise<void> {
+    if (this.#live && this.status === "active") this.#waiting = await this.#live.intents().catch(() => []);
+    this.changed();
   }
 
   #note(text: string): NewEntry {
     return { conversation: this.id, kind: "note", sender: "", text, at: Date.now() };
   }
 
-  /** Stores the conversation and new entries, and shows them. */
-  async #keep(entries: NewEntry[]): Promise<Entry[]> {
-    if (entries.length > 0) this.#record.active = Date.now();
-    const added = await this.#around.history.save(this.#record, entries);
-    this.#show(added);
-    return added;
+  // Attachments
+
+  /** How many pieces of an attachment are here. */
+  async piecesOf({ id }: Attachment): Promise<number> {
+    return this.#around.history.countPieces(id);
   }
 
-  #show(added: Entry[]): void {
-    if (added.length > 0) this.#entries = [...this.#entries, ...added];
-    this.changed();
+  /** Calls back when a piece has come. Returns a function that ends it. */
+  onPiece({ id }: Attachment, listener: () => void): () => void {
+    return this.#around.history.onChange((change) => {
+      if (change.kind === "piece" && change.attachment === id) listener();
+    });
   }
 
-  async #mark(entry: Entry, change: { state?: NonNullable<Entry["state"]>; sealed?: Uint8Array | undefined }): Promise<Entry> {
-    const { sealed, ...rest } = { ...entry, ...change };
-    const changed: Entry = sealed ? { ...rest, sealed } : rest;
-    await this.#around.history.saveEntry(changed);
-    this.#entries = this.#entries.map((other) => (other.order === entry.order ? changed : other));
-    this.changed();
-    return changed;
+  /** Opens an attachment, all of whose pieces are here. */
+  async fileOf(attachment: Attachment, type: string): Promise<Blob> {
+    return openFile(attachment, await this.#around.history.pieces(attachment.id), type);
   }
-}
-
-/** A message that breaks a rule: nothing of it was believed. */
-interface Refused {
-  type: "refused";
-  rule: string;
 }
 
 async function look(group: Group): Promise<Snapshot> {
-  const info = await group.info();
-  if (info.status !== "active") return { status: info.status, epoch: info.epoch, members: [], safetyNumber: "" };
+  const info = await group.info().catch((error: unknown) => {
+    if (error instanceof MLSError && error.code === "GROUP_NOT_FOUND") return undefined; // it was left, alone
+    throw error;
+  });
+  if (info?.status !== "active") return { status: info?.status ?? "removed", epoch: info?.epoch ?? 0n, members: [], safetyNumber: "" };
   return {
     status: info.status,
     epoch: info.epoch,
@@ -460,45 +581,31 @@ async function look(group: Group): Promise<Snapshot> {
   };
 }
 
-/** Keeps what webmls received before a crash or failure, and the app did not get to keep. */
-async function recover(group: Group, record: ConversationRecord, history: History): Promise<Entry[]> {
-  const added: Entry[] = [];
-  const inbox = await group.inbox();
-  for (const event of inbox) added.push(...(await history.save(record, keep(record, event))));
-  if (inbox.length > 0) await group.acknowledge(inbox);
-  return added;
-}
-
-/** Makes what an application message says part of the record, and of the conversation. */
-function keep(record: ConversationRecord, event: ApplicationEvent): NewEntry[] {
-  const sender = event.sender ? nameOf(event.sender) : "Somebody";
-  const payload = decodePayload(event.text);
-  const source = `${record.id}/${event.inboxId}`;
-  const about = { conversation: record.id, at: Date.now(), source };
-  if (!payload) return [{ ...about, kind: "note", sender: "", text: `${sender} sent something that this version cannot show.` }];
-  if (payload.type === "title") {
-    record.title = payload.title;
-    return [];
-  }
-  return [{ ...about, kind: "text", sender, text: payload.text }];
-}
-
-export function nameOf(member: Member): string {
-  return member.name ?? `Member ${member.leaf}`;
+function memberInWords(member: Member): string {
+  const device = deviceInWords(deviceOf(member));
+  return device ? `${personOf(member)} (${device})` : personOf(member);
 }
 
 /** What a commit did, in sentences. */
-function describe(event: GroupUpdateEvent, me: string): string[] {
-  const who = event.own ? "You" : event.committer ? nameOf(event.committer) : "Somebody";
-  const whom = (member: Member) => (nameOf(member) === me ? "you" : nameOf(member));
+function describe(event: GroupUpdateEvent, me: string, left: readonly Member[]): string[] {
+  const who = event.own ? "You" : event.committer ? personOf(event.committer) : "Somebody";
+  const names = (members: readonly Member[]) => [...new Set(members.map(personOf))].map((name) => (name === me ? "you" : name)).join(", ");
   const lines: string[] = [];
+  const others = event.removed.filter((member) => !left.includes(member));
   if (event.external) lines.push(`${who} joined.`);
-  else if (event.added.length > 0) lines.push(`${who} added ${event.added.map(whom).join(", ")}.`);
-  if (event.removed.length > 0) lines.push(`${who} removed ${event.removed.map(whom).join(", ")}.`);
+  else if (event.added.length > 0) lines.push(`${who} added ${names(event.added)}.`);
+  if (left.length > 0) lines.push(`${names(left)} left.`);
+  if (others.length > 0) lines.push(`${who} removed ${names(others)}.`);
   if (lines.length === 0) lines.push(`${who} renewed ${event.own ? "your" : "their"} keys.`);
   return lines;
 }
 
-function removal(event: RemovedEvent): string {
-  return event.committer ? `${nameOf(event.committer)} removed you from the group.` : "You were removed from the group.";
+function refused({ code, message }: { code: string; message: string }): string {
+  if (code === "WITHDRAWN") return "The change was withdrawn.";
+  return code === "LIFETIME_INVALID" ? "Their invitation key has run out. They have to open the chat again." : `The change of the group was refused: ${message}.`;
+}
+
+/** The record of a group that this client has become a member of. */
+export function newRecord(group: Uint8Array, since: number): ConversationRecord {
+  return { id: toHex(group), group, since, joined: 1, active: Date.now(), unread: 0, titleAt: 0 };
 }

@@ -1,6 +1,7 @@
 // What goes wrong: in words for the person in front of the screen, and whether
 // it is worth another try.
 import { EpochError, InternalError, MLSError, StorageError } from "webmls";
+import { SyncError } from "webmls/sync";
 import { DeliveryError } from "./delivery.js";
 
 /** A failure that this app names itself; its message is for people. */
@@ -39,6 +40,12 @@ const ofMLS: Record<string, string> = {
   INSTANCE_FAILED: "The encryption could not be started. Please reload the page.",
 };
 
+const ofSync: Record<string, string> = {
+  REMOVED: "You are no longer a member of this group.",
+  REFUSED: "The delivery service refused this change of the group.",
+  STOPPED: "The conversation was closed before this was done.",
+};
+
 /** Says in a sentence what happened. */
 export function inWords(error: unknown): string {
   if (error instanceof Refusal) return error.message;
@@ -52,6 +59,10 @@ export function inWords(error: unknown): string {
     if (error instanceof InternalError) return `Something is wrong in the encryption. Please reload the page. (${error.code})`;
     if (error instanceof EpochError) return `The group has moved on. Please try again. (${error.code})`;
     return `This was refused: ${error.rule}. (${error.code})`;
+  }
+  if (error instanceof SyncError) {
+    if (error.cause) return inWords(error.cause);
+    return ofSync[error.code] ?? `This was refused: ${error.message}.`;
   }
   if (error instanceof DOMException) return `The browser could not do this: ${error.message}`;
   return "Something went wrong. Please reload the page.";
