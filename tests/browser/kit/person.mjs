@@ -40,8 +40,40 @@ export class Person {
     });
   }
 
+  /** The connection breaks, and none can be made. */
+  async offline() {
+    await this.page.evaluate(() => {
+      globalThis.wire.offline = true;
+      globalThis.wire.socket.close();
+      globalThis.wire.socket.onclose?.(new CloseEvent("close", { code: 1006 }));
+    });
+    await this.watched.until("the page says so", () => document.querySelector(".connection")?.dataset.status === "connecting");
+  }
+
+  /** Connections can be made again, and the browser says so. */
+  async online() {
+    await this.page.evaluate(() => {
+      globalThis.wire.offline = false;
+      globalThis.dispatchEvent(new Event("online"));
+    });
+    await this.ready();
+  }
+
+  /** The service refuses what is published next. */
+  refuseNext() {
+    return this.page.evaluate(() => (globalThis.wire.refuse = true));
+  }
+
   get page() {
     return this.watched.page;
+  }
+
+  /** The same person in another tab: a Person of its own. */
+  async anotherTab() {
+    const other = await Person.arrive(this.context, `${this.name} in another tab`, this.url);
+    await other.page.goto(this.page.url());
+    await other.ready();
+    return other;
   }
 
   /** Opens the chat and gives a name. */
@@ -135,7 +167,8 @@ export class Person {
   }
 
   /** All rows of the open conversation, in their order, by scrolling through them: few are in the page at once. */
-  rows() {
+  async rows() {
+    await this.page.bringToFront(); // a tab behind another one is not drawn, nor scrolled
     return this.page.evaluate(async () => {
       const view = document.querySelector(".messages");
       const frames = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
@@ -228,16 +261,29 @@ export class Person {
 
 /** Is run in the page before the app: WebSockets whose incoming frames can be lost or held up. */
 function wireTap() {
-  const wire = (globalThis.wire = { deaf: false, held: undefined, stale: false, socket: undefined });
+  const wire = (globalThis.wire = { deaf: false, held: undefined, stale: false, socket: undefined, offline: false, refuse: false });
   const Real = globalThis.WebSocket;
   globalThis.WebSocket = class extends Real {
     constructor(...args) {
+      if (wire.offline) {
+        const fake = { send() {}, close() {} };
+        setTimeout(() => fake.onclose?.(new CloseEvent("close", { code: 1006 })), 20);
+        return fake;
+      }
       super(...args);
       wire.socket = this;
     }
 
+    send(data) {
+      const frame = JSON.parse(data);
+      if (!wire.refuse || frame.op !== "publish") return super.send(data);
+      wire.refuse = false;
+      const reply = JSON.stringify({ id: frame.id, error: { code: "TOO_LARGE", message: "as the test wants it" } });
+      setTimeout(() => this.arrive(new MessageEvent("message", { data: reply })));
+    }
+
     set onmessage(listener) {
-      super.onmessage =
+      super.onmessage = this.arrive =
         listener &&
         ((event) => {
           if (wire.deaf) return;

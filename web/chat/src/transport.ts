@@ -83,7 +83,7 @@ export function transportOf(delivery: Delivery, onGap: (group: Uint8Array) => vo
         if (!(error instanceof DeliveryError)) throw error;
         if (error.code === "EPOCH_BEHIND") return { result: "stale" };
         if (refusals.has(error.code)) return { result: "refused", reason: error.message };
-        throw error;
+        throw new DOMException(error.message, "NetworkError");
       }
     },
 
@@ -135,9 +135,12 @@ async function publish(delivery: Delivery, publication: Publication, signal: Abo
   return { result: accepted ? "accepted" : "stale" };
 }
 
-/** Fails at once where an answer cannot come: sync tries again, and nothing queues up. */
+/**
+ * Fails at once where an answer cannot come: sync tries again, and nothing queues up. What fails is not
+ * a DeliveryError: sync takes an error with the code CLOSED for the end of the MLS client.
+ */
 function mustBeConnected(delivery: Delivery): void {
-  if (delivery.status !== "connected") throw new DeliveryError("CLOSED", "not connected");
+  if (delivery.status !== "connected") throw new DOMException("not connected to the delivery service", "NetworkError");
 }
 
 /** Waits for the next thing that is pushed, for as long as one waits. */

@@ -24,6 +24,7 @@ const folded = 1_500;
 
 const stateWords = { sending: "sending…", sent: "sent", failed: "not sent" } as const;
 const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 
 export function Messages({ conversation }: { conversation: Conversation }) {
@@ -252,7 +253,7 @@ function Foot({ conversation, entry }: { conversation: Conversation; entry: Entr
 function Stamp({ at }: { at: number }) {
   const date = new Date(at);
   return (
-    <time dateTime={date.toISOString()} title={date.toLocaleString()}>
+    <time dateTime={date.toISOString()} title={moment.format(date)}>
       {time.format(date)}
     </time>
   );
