@@ -84,14 +84,14 @@ for (const [browserName, start] of Object.entries(browsers)) {
           const fresh = ["keys exchanged", "lock taken off"].includes(name) ? strange : tampered;
           if (name === "everything rolled back") {
             // A backup: a new instance cannot tell, a live one can.
-            assert.deepEqual([inLive, again], [tampered, "a: one 1, two 1; b: one 1; k1"], name);
+            assert.deepEqual([inLive, again], [tampered, "a: one 1, two 1, in 1; b: one 1, in 1; k1"], name);
             continue;
           }
           assert.deepEqual([again, restored], [fresh, undefined], name);
           // A live instance has its keys in memory, and the root that it saw: these it does not read again.
           const unread = ["keys exchanged", "keys removed", "keys replaced by bytes", "lock taken off", "the root altered"];
           if (lock === "none") unread.push("the root's keys altered");
-          assert.equal(inLive, unread.includes(name) ? "a: one 2, three 1; b: one 1; k1, k2" : tampered, `${name}, in a live instance`);
+          assert.equal(inLive, unread.includes(name) ? "a: one 2, three 1, in 2; b: one 1, in 1; k1, k2" : tampered, `${name}, in a live instance`);
         }
         assert.ok(Object.keys(found).length > 20);
       });
@@ -546,17 +546,19 @@ for (const [browserName, start] of Object.entries(browsers)) {
         const alice = await kit.mls("alice");
         const group = await alice.createGroup(await alice.createIdentity("alice"));
         await group.send("one");
+        // So long that it has a row of its own.
+        await group.commit({ add: [await alice.createKeyPackage(await alice.createIdentity("x".repeat(5000)))] });
         const [client, own] = (await rows.dump("alice")).revisions.map(([scope]) => scope).sort();
-        const hit = async (scope, kind) => {
+        const hit = async (store, scope) => {
           const dump = await rows.dump("alice");
-          const [key, row] = dump.records.find(([[of, name]]) => of === scope && name.startsWith(kind));
-          rows.set(dump, "records", key, { ...row, sealed: rows.flip(row.sealed) });
+          const [key, row] = dump[store].find(([key]) => [key].flat()[0] === scope);
+          rows.set(dump, store, key, { ...row, sealed: rows.flip(row.sealed) });
           await rows.restore("alice", dump);
         };
         const whole = await rows.dump("alice");
         const said = async (f) => f().then((value) => value, (error) => `${error.name} ${error.code}: ${error.detail}`);
         const out = {};
-        await hit(own, "epoch");
+        await hit("records", own);
         const other = await kit.mls("alice");
         out.groups = (await other.groups()).length;
         out.group = await said(() => other.group(group.id));
@@ -565,48 +567,186 @@ for (const [browserName, start] of Object.entries(browsers)) {
         out.stillNoticed = await said(() => other.group(group.id));
         await Promise.all([alice.close(), other.close()]);
         await rows.restore("alice", whole);
-        await hit(client, "identity");
+        await hit("revisions", client);
         out.client = await said(() => kit.mls("alice"));
         return out;
       });
       assert.deepEqual(out, {
         groups: 1,
-        group: "StorageError STATE_TAMPERED: record epoch of scope group",
-        stillNoticed: "StorageError STATE_TAMPERED: record epoch of scope group",
-        client: "StorageError STATE_TAMPERED: record identity of scope client",
+        group: "StorageError STATE_TAMPERED: record pending of scope group",
+        stillNoticed: "StorageError STATE_TAMPERED: record pending of scope group",
+        client: "StorageError STATE_TAMPERED: head of scope client",
       });
     });
 
-    onPage("a live instance writes nothing onto what was tampered with", async (page) => {
+    onPage("a live instance goes on from what it knows, and from nothing that was tampered with", async (page) => {
       const out = await page.evaluate(async () => {
         const out = {};
-        for (const name of ["a head altered", "a head removed", "a scope rolled back", "a revision rolled back", "the root rolled back", "the root removed", "everything rolled back"]) {
-          const database = `damaged ${name}`;
-          const { early, late } = await kit.history(database);
-          const live = await kit.store(database);
-          await kit.readAll(live);
-          kit.damages[name](late, early);
-          // What is altered, but stands under the same nonce, is written over unread: give it another.
-          if (name === "a head altered") rows.of(late, "revisions", "61").nonce[0] ^= 1;
-          await rows.restore(database, late);
-          const damaged = await rows.dump(database);
-          const code = await kit.outcome(() => live.commit([kit.put("a", 2, { one: "one 3" })], [], []));
-          const after = await rows.dump(database);
-          const nonces = (dump) => Object.values(dump).flatMap((list) => list.map(([, row]) => String(row.nonce))).join(" ");
-          const same = nonces(after) === nonces(damaged);
-          out[name] = `${code}${same ? "" : ", and written"}`;
-          live.close();
+        const heads = ["a head altered", "a head removed", "a revision rolled back", "a scope rolled back"];
+        for (const moved of [false, true]) {
+          for (const name of [...heads, "the root rolled back", "the root removed", "everything rolled back"]) {
+            const database = `damaged ${name}, ${moved}`;
+            let { early, late } = await kit.history(database);
+            const live = await kit.store(database);
+            await kit.readAll(live);
+            if (moved) {
+              // Another instance writes elsewhere: now the root says nothing of the heads that are known.
+              const other = await kit.store(database);
+              await other.commit([kit.put("c", 0, { in: "in 1" })], [], []);
+              other.close();
+              late = await rows.dump(database);
+            }
+            kit.damages[name](late, early);
+            if (name === "a head altered") rows.of(late, "revisions", "61").nonce[0] ^= 1;
+            await rows.restore(database, late);
+            const damaged = await rows.dump(database);
+            const code = await kit.outcome(() => live.commit([kit.put("a", 2, { ONE: "one 3" })], [], []));
+            live.close();
+            const after = await rows.dump(database);
+            const nonces = (dump) => Object.values(dump).flatMap((list) => list.map(([, row]) => String(row.nonce))).join(" ");
+            const found = await kit.outcome(async () => kit.readAll(await kit.store(database)));
+            out[`${name}${moved ? ", moved" : ""}`] = nonces(after) === nonces(damaged) ? `${code}, unwritten` : `${code}: ${found}`;
+          }
         }
         // A scope that was taken away is not one that never was, also for who has not loaded it.
         const { late } = await kit.history("taken away");
         const live = await kit.store("taken away");
         kit.damages["a scope removed"](late);
         await rows.restore("taken away", late);
-        out["a scope taken away"] = await kit.outcome(() => live.commit([kit.put("b", 0, { one: "one 1" })], [], []));
+        out["a scope taken away"] = await kit.outcome(() => live.commit([kit.put("b", 0, { ONE: "one 1" })], [], []));
         live.close();
         return out;
       });
-      for (const [name, outcome] of Object.entries(out)) assert.equal(outcome, "StorageError STATE_TAMPERED", name);
+      const tampered = "StorageError STATE_TAMPERED";
+      const again = "undefined: a: one 3, three 1, in 2; b: one 1, in 1; k1, k2";
+      for (const [name, outcome] of Object.entries(out)) {
+        let expected = `${tampered}, unwritten`;
+        // The root is as it was left: what the heads are is known, and what was made of them is written over.
+        if (["a head altered", "a head removed", "a revision rolled back"].includes(name)) expected = again;
+        if (name === "a scope rolled back") expected = `undefined: ${tampered}`;
+        if (name === "a scope taken away") expected = tampered;
+        assert.equal(outcome, expected, name);
+      }
+    });
+
+    onPage("a scope that another instance has written is stale, whatever was written elsewhere meanwhile", async (page) => {
+      const out = await page.evaluate(async () => {
+        await kit.history("moved");
+        const [live, other] = [await kit.store("moved"), await kit.store("moved")];
+        await kit.readAll(live);
+        await other.commit([kit.put("a", 2, { in: "in 3" })], [], []);
+        // From here on the root is known again, and the head of the other scope is not.
+        await live.commit([kit.put("b", 1, { in: "in 2" })], [], []);
+        const stale = [];
+        for (let i = 0; i < 2; i++) stale.push(await kit.outcome(() => live.commit([kit.put("a", 2, { in: "lost" })], [], [])));
+        await live.load("61");
+        await live.commit([kit.put("a", 3, { ONE: "one 4" })], [], []);
+        return [...stale, await kit.readAll(await kit.store("moved"))];
+      });
+      assert.deepEqual(out, ["StorageError STALE", "StorageError STALE", "a: one 4, three 1, in 3; b: one 1, in 2; k1, k2"]);
+    });
+
+    onPage("a record is in the head of its scope or in a row of its own, and leaves the one for the other", async (page) => {
+      const out = await page.evaluate(async () => {
+        const store = await kit.store("places");
+        const own = async () => (await rows.dump("places")).records.map(([[, name]]) => name).join(" ");
+        const places = [];
+        let base = 0;
+        const write = async (sizes, rest) => {
+          const names = Object.keys(sizes);
+          const values = Object.values(sizes).map((size) => new Uint8Array(size).fill(base + 1));
+          await store.commit([{ ...kit.put("a", base++, {}, rest), names, values }], [], []);
+          // It is the same for who opens it anew: each name once, with its last value.
+          const fresh = await kit.store("places");
+          const found = await fresh.load("61");
+          fresh.close();
+          places.push(`${await own()} | ${found.names.map((name, i) => `${name} ${found.values[i].length}/${found.values[i][0]}`).sort().join(", ")}`);
+        };
+        await write({ a: 100, b: 2048, c: 2049 });
+        await write({ a: 3000, c: 10 }); // one grows, one shrinks
+        await write({ d: 2000, e: 2000, f: 2000 }); // there is room for all but what was written first
+        await write({ c: 20, b: 30 }); // what was in a row comes back
+        await write({}, { delete: ["a", "c", "nowhere"] });
+        await write(Object.fromEntries(Array.from({ length: 6 }, (_, i) => [`g${i}`, 1500]))); // more than there is room for
+        await write({ d: 1 }, { deleteAll: true });
+        const again = await kit.outcome(() => store.commit([kit.put("a", 0, { d: "x" })], [], []));
+        return { places, again };
+      });
+      assert.deepEqual(out.places, [
+        "c | a 100/1, b 2048/1, c 2049/1",
+        "a | a 3000/2, b 2048/1, c 10/2",
+        "a | a 3000/2, b 2048/1, c 10/2, d 2000/3, e 2000/3, f 2000/3",
+        "a | a 3000/2, b 30/4, c 20/4, d 2000/3, e 2000/3, f 2000/3",
+        " | b 30/4, d 2000/3, e 2000/3, f 2000/3",
+        "b d e f g0 | b 30/4, d 2000/3, e 2000/3, f 2000/3, g0 1500/6, g1 1500/6, g2 1500/6, g3 1500/6, g4 1500/6, g5 1500/6",
+        " | d 1/7",
+      ]);
+      assert.equal(out.again, "StorageError STALE");
+    });
+
+    onPage("what was deleted or written over is in no row any more, and not in memory", async (page) => {
+      const out = await page.evaluate(async () => {
+        const store = await kit.store("gone");
+        const given = [];
+        const commit = (base, records, rest) => {
+          const change = kit.put("a", base, records, rest);
+          given.push(...change.values);
+          return store.commit([change], [], []);
+        };
+        const sealed = (dump) => [...dump.records, ...dump.revisions].map(([, row]) => rows.text(row.sealed));
+        const clear = () => given.map((value) => value.some((byte) => byte > 0));
+        await commit(0, { in: "a secret", other: "another", LONG: "a long one" });
+        const first = [sealed(await rows.dump("gone")), clear()];
+        await commit(1, { in: "its successor" }, { delete: ["LONG"] });
+        const second = [sealed(await rows.dump("gone")), clear()];
+        await store.load("61"); // what is the store's stays the store's
+        const third = clear();
+        await kit.outcome(() => commit(7, { in: "never stored" }));
+        const fourth = clear();
+        await commit(2, { in: "x" }, { deleteAll: true });
+        const fifth = clear();
+        store.close();
+        return { left: second[0].filter((text) => first[0].includes(text)).length, clear: [first[1], second[1], third, fourth, fifth, clear()] };
+      });
+      assert.deepEqual(out, {
+        left: 0,
+        clear: [
+          [true, true, false],
+          [false, true, false, true],
+          [false, true, false, true],
+          [false, true, false, true, false],
+          [false, false, false, false, false, true],
+          [false, false, false, false, false, false],
+        ],
+      });
+    });
+
+    onPage("a program that ends while it writes leaves the one state or the other", async (page) => {
+      const out = await page.evaluate(async () => {
+        const found = new Set();
+        for (let cut = 0; cut < 5; cut++) {
+          const database = `cut ${cut}`;
+          await kit.history(database);
+          const store = await kit.store(database);
+          await kit.readAll(store);
+          // After so many requests of the next transaction it is over: Chromium and Firefox undo what is unfinished.
+          const { put } = IDBObjectStore.prototype;
+          let puts = 0;
+          IDBObjectStore.prototype.put = function (...params) {
+            const request = put.apply(this, params);
+            if (puts++ === cut) request.addEventListener("success", () => this.transaction.abort());
+            return request;
+          };
+          const filler = Object.fromEntries(Array.from({ length: 5 }, (_, i) => [`f${i}`, "f".repeat(2000)]));
+          const code = await kit.outcome(() => store.commit([kit.put("a", 2, { ONE: "one 3", in: "in 3", ...filler })], [], []));
+          IDBObjectStore.prototype.put = put;
+          // The same instance knows that nothing was stored.
+          await store.commit([kit.put("a", 2, { THREE: "three 2" })], [], []);
+          found.add(`${code}: ${await kit.readAll(await kit.store(database))}`);
+        }
+        return [...found];
+      });
+      assert.deepEqual(out, ["StorageError STORE_FAILED: a: one 2, three 2, in 2; b: one 1, in 1; k1, k2"]);
     });
 
     onPage("a batch of which a part cannot be stored is not stored at all", async (page) => {
@@ -665,10 +805,10 @@ for (const [browserName, start] of Object.entries(browsers)) {
       assert.ok(out.stale > 0, "nobody was in anybody's way");
     });
 
-    onPage("a database of format 2 opens, as it was left by the version that introduced it", async (page) => {
-      const { passphrase, expected, messages, rows: stored } = JSON.parse(readFileSync(new URL("fixtures/database-format-2.json", import.meta.url)));
-      const found = await page.evaluate(async (passphrase, messages, stored) => {
-        await rows.make("alice", 2, rows.fromJSON(stored));
+    for (const version of [2, 3]) onPage(`a database of version ${version} opens, as it was left by the package that introduced it`, async (page) => {
+      const { passphrase, expected, messages, rows: stored } = JSON.parse(readFileSync(new URL(`fixtures/database-version-${version}.json`, import.meta.url)));
+      const found = await page.evaluate(async (version, passphrase, messages, stored) => {
+        await rows.make("alice", version, rows.fromJSON(stored));
         const alice = await kit.mls("alice", { lock: { passphrase } });
         const identities = await alice.identities();
         const group = await alice.group((await alice.groups())[0]);
@@ -687,9 +827,13 @@ for (const [browserName, start] of Object.entries(browsers)) {
         await alice.joinGroup(rows.bytes(messages.welcome));
         for (const identity of identities) await alice.createGroup(identity);
         await group.commit({ psks: ["a pre-shared key"] });
+        await alice.close();
+        // An older package does not open it any more.
+        const older = indexedDB.open("alice", 2);
+        out.older = await new Promise((resolve) => (older.onerror = (event) => (event.preventDefault(), resolve(older.error.name))));
         return out;
-      }, passphrase, messages, stored);
-      assert.deepEqual(found, expected);
+      }, version, passphrase, messages, stored);
+      assert.deepEqual(found, { ...expected, older: "VersionError" });
     });
 
     onPage("a lock is one's at a time, is kept while nobody else wants it, and ends with its instance", async (page) => {
@@ -835,7 +979,7 @@ for (const [browserName, start] of Object.entries(browsers)) {
           "lock null": [{}, (forged) => rows.set(forged, "meta", "lock", null)],
           "root left": [{}, (forged, { meta }) => rows.set(forged, "meta", "root", rows.of({ meta }, "meta", "root"))],
           "a record of another type": [{}, (forged) => rows.set(forged, "records", ["61", "one"], "one")],
-          "a sealed record": [{}, (forged, { records }) => rows.set(forged, "records", ["61", "one"], rows.of({ records }, "records", ["61", "one"]))],
+          "a sealed record": [{}, (forged, { records }) => rows.set(forged, "records", ["61", "one"], rows.of({ records }, "records", ["61", "ONE"]))],
           "a revision of another type": [{}, (forged) => rows.set(forged, "revisions", "61", "1")],
           "no revision": [{}, (forged) => rows.set(forged, "revisions", "61", 0)],
           "reopened, rows of format 1": [{ existing: true }, () => {}],
@@ -879,7 +1023,7 @@ function kit() {
   const bytes = (text) => new TextEncoder().encode(text);
   let modules;
   globalThis.kit = {
-    whole: "a: one 2, three 1; b: one 1; k1, k2",
+    whole: "a: one 2, three 1, in 2; b: one 1, in 1; k1, k2",
 
     /** Opens a client that believes everybody. */
     async mls(database, options = {}) {
@@ -897,13 +1041,14 @@ function kit() {
       return DatabaseStore.open(database, { secret, existing: false, argon2id, channel, lost: () => {}, ...options });
     },
 
+    /** A change of a scope. A record whose name is in capitals is so long that it has a row of its own; the others are in the head, while there is room. */
     put: (scope, base, records, rest = {}) => ({
       scope: scopes[scope],
       base,
       deleteAll: false,
       delete: [],
       names: Object.keys(records),
-      values: Object.values(records).map(bytes),
+      values: Object.entries(records).map(([name, text]) => bytes(/^[A-Z]/.test(name) ? text.padEnd(5000) : text)),
       ...rest,
     }),
 
@@ -912,10 +1057,10 @@ function kit() {
       const store = await this.store(database, secret);
       const key = async (name) => store.adopt(name, (await crypto.subtle.generateKey("Ed25519", store.wrapsKeys, ["sign", "verify"])).privateKey);
       await key("k1");
-      await store.commit([this.put("a", 0, { one: "one 1", two: "two 1" }), this.put("b", 0, { one: "one 1" })], ["k1"], []);
+      await store.commit([this.put("a", 0, { ONE: "one 1", TWO: "two 1", in: "in 1" }), this.put("b", 0, { ONE: "one 1", in: "in 1" })], ["k1"], []);
       const early = await rows.dump(database);
       await key("k2");
-      await store.commit([this.put("a", 1, { one: "one 2", three: "three 1" }, { delete: ["two"] })], ["k2"], []);
+      await store.commit([this.put("a", 1, { ONE: "one 2", THREE: "three 1", in: "in 2" }, { delete: ["TWO"] })], ["k2"], []);
       store.close();
       return { early, late: await rows.dump(database) };
     },
@@ -944,7 +1089,7 @@ function kit() {
       const out = [];
       for (const [name, scope] of Object.entries(scopes)) {
         const { revision, values } = await store.load(scope);
-        if (revision > 0) out.push(`${name}: ${values.map((value) => new TextDecoder().decode(value)).join(", ")}`);
+        if (revision > 0) out.push(`${name}: ${values.map((value) => new TextDecoder().decode(value).trim()).join(", ")}`);
       }
       const keys = [];
       for (const name of ["k1", "k2"]) {
@@ -972,18 +1117,18 @@ function kit() {
 
     /** What can be done to the rows of `late`, with those of an earlier moment and of another database at hand. */
     damages: {
-      "a record altered": (late) => change(late, "records", ["61", "one"], ({ sealed, ...row }) => ({ ...row, sealed: rows.flip(sealed) })),
-      "a record's nonce altered": (late) => change(late, "records", ["61", "one"], ({ nonce, ...row }) => ({ ...row, nonce: rows.flip(nonce) })),
-      "a record's revision altered": (late) => change(late, "records", ["61", "one"], (row) => ({ ...row, revision: 1 })),
-      "a record shortened": (late) => change(late, "records", ["61", "one"], ({ sealed, ...row }) => ({ ...row, sealed: sealed.slice(0, -1) })),
-      "a record emptied": (late) => change(late, "records", ["61", "one"], () => new Uint8Array()),
-      "a record removed": (late) => rows.set(late, "records", ["61", "one"], undefined),
-      "a record copied": (late) => rows.set(late, "records", ["61", "four"], rows.of(late, "records", ["61", "one"])),
-      "a record brought back": (late, early) => rows.set(late, "records", ["61", "two"], rows.of(early, "records", ["61", "two"])),
-      "a record rolled back": (late, early) => rows.set(late, "records", ["61", "one"], rows.of(early, "records", ["61", "one"])),
-      "two records swapped": (late) => swap(late, "records", ["61", "one"], ["61", "three"]),
-      "records of two scopes swapped": (late) => swap(late, "records", ["61", "one"], ["62", "one"]),
-      "a record of another database": (late, _, foreign) => rows.set(late, "records", ["61", "one"], rows.of(foreign, "records", ["61", "one"])),
+      "a record altered": (late) => change(late, "records", ["61", "ONE"], ({ sealed, ...row }) => ({ ...row, sealed: rows.flip(sealed) })),
+      "a record's nonce altered": (late) => change(late, "records", ["61", "ONE"], ({ nonce, ...row }) => ({ ...row, nonce: rows.flip(nonce) })),
+      "a record's revision altered": (late) => change(late, "records", ["61", "ONE"], (row) => ({ ...row, revision: 1 })),
+      "a record shortened": (late) => change(late, "records", ["61", "ONE"], ({ sealed, ...row }) => ({ ...row, sealed: sealed.slice(0, -1) })),
+      "a record emptied": (late) => change(late, "records", ["61", "ONE"], () => new Uint8Array()),
+      "a record removed": (late) => rows.set(late, "records", ["61", "ONE"], undefined),
+      "a record copied": (late) => rows.set(late, "records", ["61", "FOUR"], rows.of(late, "records", ["61", "ONE"])),
+      "a record brought back": (late, early) => rows.set(late, "records", ["61", "TWO"], rows.of(early, "records", ["61", "TWO"])),
+      "a record rolled back": (late, early) => rows.set(late, "records", ["61", "ONE"], rows.of(early, "records", ["61", "ONE"])),
+      "two records swapped": (late) => swap(late, "records", ["61", "ONE"], ["61", "THREE"]),
+      "records of two scopes swapped": (late) => swap(late, "records", ["61", "ONE"], ["62", "ONE"]),
+      "a record of another database": (late, _, foreign) => rows.set(late, "records", ["61", "ONE"], rows.of(foreign, "records", ["61", "ONE"])),
       "two scopes swapped": (late) => {
         late.records = late.records.map(([[scope, name], row]) => [[scope === "61" ? "62" : "61", name], row]);
         swap(late, "revisions", "61", "62");
@@ -1002,12 +1147,24 @@ function kit() {
         rows.set(late, "revisions", "63", rows.of(late, "revisions", "62"));
       },
       "a head altered": (late) => change(late, "revisions", "61", ({ sealed, ...row }) => ({ ...row, sealed: rows.flip(sealed) })),
+      // What is in a head is under its seal alone.
+      "a head rolled back under the present revision": (late, early) =>
+        change(late, "revisions", "61", (row) => ({ ...rows.of(early, "revisions", "61"), revision: row.revision })),
+      "a head rolled back under the present nonce": (late, early) =>
+        change(late, "revisions", "61", (row) => ({ ...row, sealed: rows.of(early, "revisions", "61").sealed })),
+      "what two heads hold swapped": (late) => {
+        const [a, b] = ["61", "62"].map((scope) => rows.of(late, "revisions", scope));
+        rows.set(late, "revisions", "61", { ...a, sealed: b.sealed });
+        rows.set(late, "revisions", "62", { ...b, sealed: a.sealed });
+      },
+      "a head cut down to its sum": (late) => change(late, "revisions", "61", ({ sealed, ...row }) => ({ ...row, sealed: sealed.slice(0, 48) })),
+      "a head as a record": (late) => rows.set(late, "records", ["61", "in"], rows.of(late, "revisions", "61")),
       "a revision raised": (late) => change(late, "revisions", "61", (row) => ({ ...row, revision: 3 })),
       "a revision rolled back": (late) => change(late, "revisions", "61", (row) => ({ ...row, revision: 1 })),
       "a head removed": (late) => rows.set(late, "revisions", "61", undefined),
       "a head replaced by a number": (late) => rows.set(late, "revisions", "61", 2),
       "a head replaced by nothing": (late) => rows.set(late, "revisions", "61", null),
-      "a record replaced by nothing": (late) => rows.set(late, "records", ["61", "one"], null),
+      "a record replaced by nothing": (late) => rows.set(late, "records", ["61", "ONE"], null),
       "the root replaced by nothing": (late) => rows.set(late, "meta", "root", null),
       "the root altered": (late) => change(late, "meta", "root", ({ sealed, ...row }) => ({ ...row, sealed: rows.flip(sealed) })),
       "the root's revision altered": (late) => change(late, "meta", "root", (row) => ({ ...row, revision: 9 })),

@@ -4,7 +4,7 @@
  * and that somebody waits for a lock. A notice may come late or be lost with the
  * tab that sent it: what is stored decides, and every commit compares with it.
  */
-import type { Bytes, EventValue } from "../bridge.js";
+import type { EventValue } from "../bridge.js";
 import type { Sealed } from "./seal.js";
 
 /** What is told. Scopes are as in {@link HostStore}. */
@@ -68,36 +68,4 @@ function formed(data: unknown): data is Notice {
 
 function isScope(scope: unknown): boolean {
   return typeof scope === "string" && /^([0-9a-f]{2})*$/.test(scope);
-}
-
-/** Makes bytes of an event: its JSON, with the place of all bytes in it for these, after four bytes of length, and then they. */
-export function pack(event: Told): Bytes {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  const text = JSON.stringify(event, (_, value: unknown) => {
-    if (!(value instanceof Uint8Array)) return value;
-    parts.push(value);
-    size += value.length;
-    return { bytes: [size - value.length, value.length] };
-  });
-  const json = new TextEncoder().encode(text);
-  const out = new Uint8Array(4 + json.length + size);
-  new DataView(out.buffer).setUint32(0, json.length);
-  out.set(json, 4);
-  let at = 4 + json.length;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}
-
-/** The reverse of {@link pack}. */
-export function unpack(packed: Bytes): Told {
-  const start = 4 + new DataView(packed.buffer).getUint32(0);
-  return JSON.parse(new TextDecoder().decode(packed.subarray(4, start)), (_, value) => {
-    if (!Array.isArray(value?.bytes)) return value;
-    const [at, length] = value.bytes as [number, number];
-    return packed.slice(start + at, start + at + length);
-  }) as Told;
 }

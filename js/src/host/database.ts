@@ -4,8 +4,12 @@
  */
 import { MLSError, describe, failure } from "../errors.js";
 
-/** The version of the object stores. */
-const schema = 2;
+/**
+ * The version of the object stores, which an older package refuses. In 2 there are
+ * keys; in 3 heads may hold records. What was written in 2 stands as it is: a head
+ * that holds none.
+ */
+const schema = 3;
 
 /**
  * Records by [scope, name], the heads of scopes by scope, private keys by name;
@@ -25,7 +29,8 @@ export class Database {
   readonly #lost: (error: MLSError) => void;
   #connection: Promise<IDBDatabase> | undefined;
   #opened = false;
-  #end: MLSError | undefined;
+  /** Why nothing can be done with it any more: CLOSED or STORE_DELETED. */
+  end: MLSError | undefined;
 
   private constructor(name: string, lost: (error: MLSError) => void) {
     this.name = name;
@@ -42,11 +47,6 @@ export class Database {
     await database.#connect(format);
     database.#opened = true;
     return database;
-  }
-
-  /** Why nothing can be done with it any more: CLOSED or STORE_DELETED. */
-  get end(): MLSError | undefined {
-    return this.#end;
   }
 
   /** Closes the connection. What is under way finishes first; later calls fail with CLOSED. */
@@ -69,7 +69,7 @@ export class Database {
   }
 
   #connect(format?: number): Promise<IDBDatabase> {
-    if (this.#end) return Promise.reject(this.#end);
+    if (this.end) return Promise.reject(this.end);
     if (!this.#connection) {
       const forget = () => {
         if (this.#connection === connecting) this.#connection = undefined;
@@ -95,20 +95,20 @@ export class Database {
         await this.#connect();
         return;
       } catch {
-        if (this.#end) return;
+        if (this.end) return;
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }
   }
 
   #delete(): void {
-    if (this.#end) return;
+    if (this.end) return;
     this.#finish(failure("STORE_DELETED", `database ${this.name}`));
-    this.#lost(this.#end!);
+    this.#lost(this.end!);
   }
 
   #finish(end: MLSError): void {
-    this.#end ??= end;
+    this.end ??= end;
     this.#connection?.then((connection) => connection.close()).catch(() => {});
     this.#connection = undefined;
   }

@@ -9,8 +9,10 @@
  * is an older one of the same name, which opens as well as ever. For that:
  *
  * - Each scope has a sealed head: the sum, modulo 2^256, of
- *   HMAC-SHA-256(mac key, scope | name | revision | nonce) over all its records.
- *   Its associated data hold the scope and the scope's revision.
+ *   HMAC-SHA-256(mac key, scope | name | revision | nonce) over all its records
+ *   that have rows. Its associated data hold the scope and the scope's revision.
+ *   The other records, small ones, are in the head itself, after the sum: there
+ *   one seal holds them all, and none can be put in the place of another.
  * - The database has one sealed root: the same sum over the heads of all scopes.
  *   Its associated data hold the database's revision, which every commit raises.
  *
@@ -31,7 +33,7 @@
 import type { Bytes } from "../bridge.js";
 import { failure, type MLSError } from "../errors.js";
 
-/** The form of what is stored. It is in all associated data. */
+/** The form of what is sealed. It is in all associated data. (That heads may hold records is the version of the database: database.ts.) */
 export const format = 2;
 
 /** The keys of a database: `seal` for AES-GCM, `mac` for HMAC-SHA-256; 256 bits each. */
@@ -103,8 +105,9 @@ export function random(length: number): Bytes {
   return crypto.getRandomValues(new Uint8Array(length));
 }
 
-/** Seals bytes for a place at a revision. The nonce, 12 random bytes, is used for this alone. */
-export async function seal(keys: DataKeys, place: Place, revision: number, plain: Bytes, nonce = random(12)): Promise<Sealed> {
+/** Seals bytes for a place at a revision. They are copied before it returns. */
+export async function seal(keys: DataKeys, place: Place, revision: number, plain: Bytes): Promise<Sealed> {
+  const nonce = random(12); // for this alone
   return { revision, nonce, sealed: await crypto.subtle.encrypt(gcm(nonce, place, revision), keys.seal, plain) };
 }
 
@@ -162,7 +165,7 @@ export async function rewrap(from: DataKeys, to: DataKeys, name: string, row: Wr
   return wrap(to, name, await unwrap(from, name, row, true));
 }
 
-/** The term of a record in the sum of its scope, or of a head in the sum of the root. It is known before the value is sealed. */
+/** The term of a record in the sum of its scope, or of a head in the sum of the root. */
 export async function term(keys: DataKeys, place: Place, { revision, nonce }: Pick<Sealed, "revision" | "nonce">): Promise<Bytes> {
   const about = associated(place, revision);
   const input = new Uint8Array(about.length + nonce.length);

@@ -2,31 +2,42 @@
  * Storage: the program's records in IndexedDB, sealed (seal.ts).
  *
  * A batch is one readwrite transaction with strict durability. All of it is
- * sealed before the transaction opens; inside of it the revisions that the batch
- * rests on are compared, and nothing foreign is awaited. Writers of different
- * scopes meet at the root alone: who finds another root than the one that was
- * sealed for seals the root again, and nothing else.
+ * sealed before the transaction opens; inside of it what the batch rests on is
+ * compared, and nothing foreign is awaited: the root, which answers for all heads
+ * that it is known to belong to, and else the head of each scope. Writers of
+ * different scopes meet at the root alone: who finds another root than the one
+ * that was sealed for seals the root again, and nothing else.
+ *
+ * Small records have no rows: they are in the head of their scope, which every
+ * batch writes anyway, so that a message costs two rows. A record is in one place:
+ * what does not fit into the head any more moves, in the same transaction, into a
+ * row, and out of it again when it is next written and small. Nothing is appended
+ * to what was there: a head is written whole, so that what was deleted is gone.
  */
 import type { Bytes, KeyStore, RecordStore, StoredChange, StoredScope } from "../bridge.js";
 import { failure, type MLSError } from "../errors.js";
-import { pack, unpack, type TabChannel, type TabEvent, type Told } from "./channel.js";
-import { completion, Database, stores } from "./database.js";
+import type { TabChannel, TabEvent, Told } from "./channel.js";
+import { completion, Database, stores, type StoreName } from "./database.js";
 import { ScopeLocks } from "./locks.js";
+import { pack, unpack } from "./pack.js";
 import * as sealing from "./seal.js";
 import { format, tampered, type DataKeys, type Sealed, type Sum, type WrappedKey } from "./seal.js";
 import {
   checkHeads,
+  headOf,
   isSame,
   openRoot,
   openScope,
   sealAll,
   sealRoot,
+  sealRow,
   type Known,
   type KnownHead,
   type PlainScope,
   type Root,
   type RootRow,
   type SealedAll,
+  type SealedRow,
 } from "./sums.js";
 import { lockKeys, readLock, unlockKeys, type Argon2id, type LockRow, type Secret } from "./unlock.js";
 
@@ -54,28 +65,25 @@ interface LoadedScope {
   revision: number;
   head: KnownHead | undefined;
   sum: Sum;
+  /** The records that the head holds, in the clear; what was written last comes last. They are wiped when they are replaced. */
+  inline: Map<string, Bytes>;
+  /** Those in rows of their own. */
   records: Map<string, Known>;
 }
 
 /** What is known of a scope that nothing is stored of. */
-const nothing = (): LoadedScope => ({ revision: 0, head: undefined, sum: sealing.emptySum(), records: new Map() });
+const nothing = (): LoadedScope => ({ revision: 0, head: undefined, sum: sealing.emptySum(), inline: new Map(), records: new Map() });
 
-/** A change that is being sealed. */
+/** A change that is sealed, and what is known of its scope then. */
 interface SealedChange {
   change: StoredChange;
   loaded: LoadedScope;
-  rows: Promise<Sealed[]>;
-  records: Known[]; // those of rows
+  /** The records whose rows are deleted, and those whose rows are written. */
+  gone: Set<string>;
+  rows: [name: string, sealed: SealedRow][];
+  head: SealedRow;
   sum: Sum;
-  headRow: Promise<Sealed>;
-  head: KnownHead;
-}
-
-/** What it comes to. */
-interface SealedRows {
-  change: StoredChange;
-  rows: Sealed[];
-  headRow: Sealed;
+  inline: Map<string, Bytes>;
 }
 
 /** A private key that no commit has kept yet: as it will be stored, if it is wrapped with these keys, and as it is used. */
@@ -95,6 +103,10 @@ interface KeyChanges {
 
 const everything = Object.values(stores);
 
+/** How many bytes a record in a head may have, and all of them: so many more in one row cost less than a second row does. */
+const small = 2 << 10;
+const room = 8 << 10;
+
 /** Of how many other instances it is remembered what they told last. */
 const instances = 100;
 
@@ -107,7 +119,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
   #database!: Database;
   #keys!: DataKeys;
   /** Whether there was a lock at any time of this instance: what the browser cannot keep unwrapped was told apart at its beginning. */
-  #locked = false;
+  wrapsKeys = false;
   /** The newest root that was seen. */
   #root!: Root;
   #view!: View;
@@ -117,10 +129,10 @@ export class DatabaseStore implements KeyStore, RecordStore {
   /** By instance, the last that was heard of it; and up to which revision of the root all has been. */
   readonly #heard = new Map<string, { number: number; revision: number }>();
   #heardUpTo!: number;
-  /** Events are told one after the other. */
-  #told: Promise<void> = Promise.resolve();
+  /** Is fulfilled when all that was to be told is told: events are told one after the other. */
+  told: Promise<void> = Promise.resolve();
   /** Commits seal the root one after the other. */
-  #turn: Promise<void> = Promise.resolve();
+  #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(name: string, options: StoreOptions) {
     this.#options = options;
@@ -141,7 +153,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
     try {
       const { row, ...rows } = await store.#readRoot();
       store.#keys = await unlockKeys(row, options.secret, options.argon2id);
-      store.#locked = row.kind !== "none";
+      store.wrapsKeys = row.kind !== "none";
       await store.#check(rows);
     } catch (error) {
       store.close();
@@ -153,7 +165,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
   /** Closes the connection. What is under way finishes first; later calls fail with CLOSED. */
   close(): void {
     this.#fresh.clear();
-    this.#scopes.clear();
+    this.#forget();
     this.#locks.close();
     this.#database.close();
   }
@@ -161,10 +173,6 @@ export class DatabaseStore implements KeyStore, RecordStore {
   /** Why nothing can be done with it any more, when that is so: CLOSED or STORE_DELETED. */
   get end(): MLSError | undefined {
     return this.#database.end;
-  }
-
-  get wrapsKeys(): boolean {
-    return this.#locked;
   }
 
   async load(scope: string): Promise<StoredScope> {
@@ -259,18 +267,21 @@ export class DatabaseStore implements KeyStore, RecordStore {
         const sealed = await Promise.all(changes.map((change) => this.#seal(keys, change)));
         const done = await this.#inTurn(() => (keys === this.#keys ? this.#write(keys, sealed, keyChanges) : false));
         if (!done) continue; // the keys were exchanged meanwhile
-        for (const { change, loaded, records, sum, head } of sealed) {
+        for (const { change, loaded, gone, rows, head, sum, inline } of sealed) {
           // Not before it is stored: a batch that fails leaves what is known as it was.
-          if (change.deleteAll) loaded.records.clear();
-          for (const name of change.delete) loaded.records.delete(name);
-          change.names.forEach((name, i) => loaded.records.set(name, records[i]!));
-          this.#learn({ revision: head.revision, head, sum, records: loaded.records }, change.scope, keys);
+          const { records } = loaded;
+          for (const name of gone) records.delete(name);
+          for (const [name, { known }] of rows) records.set(name, known);
+          this.#learn({ revision: change.base + 1, head: head.known, sum, inline, records }, change.scope, keys);
         }
         for (const name of [...keysKept, ...keysDropped]) this.#fresh.delete(name);
         break;
       }
     } finally {
-      for (const change of changes) for (const value of change.values) value.fill(0);
+      for (const { scope, names, values } of changes) {
+        const kept = this.#scopes.get(scope)?.inline;
+        values.forEach((value, i) => kept?.get(names[i]!) !== value && value.fill(0));
+      }
     }
     const revisions = changes.map(({ scope, base }) => ({ scope, revision: base + 1 }));
     if (revisions.length > 0) this.#options.channel.post({ kind: "commit", revisions });
@@ -278,23 +289,15 @@ export class DatabaseStore implements KeyStore, RecordStore {
 
   /** Tells the other instances what happened, and is stored. It is fulfilled when that is done, or cannot be. */
   tell(event: TabEvent): Promise<void> {
-    const told = pack({ ...event, from: this.#id, number: ++this.#number });
+    const told = pack({ ...event, from: this.#id, number: ++this.#number } satisfies Told);
     const sealed = sealing.seal(this.#keys, ["event"], this.#root.row.revision, told);
-    this.#told = this.#told
-      .then(async () => this.#options.channel.post({ kind: "event", sealed: await sealed }))
-      .catch(() => {});
-    return this.#told;
-  }
-
-  /** Is fulfilled when all that was to be told is told. */
-  get told(): Promise<void> {
-    return this.#told;
+    return (this.told = this.told.then(async () => this.#options.channel.post({ kind: "event", sealed: await sealed })).catch(() => {}));
   }
 
   /** Reads what another instance told; nothing, when it has other keys, or when it told that before: who hears it can post it again. */
   async hear(sealed: Sealed): Promise<TabEvent | undefined> {
     try {
-      const told = unpack(await sealing.unseal(this.#keys, ["event"], sealed));
+      const told = unpack(await sealing.unseal(this.#keys, ["event"], sealed)) as Told;
       return this.#isNew(told, sealed.revision) ? told : undefined;
     } catch {
       return undefined;
@@ -340,7 +343,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
         const next = await lockKeys(keys, secret, argon2id);
         await this.#relock(row, next);
       }
-      this.#locked ||= secret !== undefined;
+      this.wrapsKeys ||= secret !== undefined;
     } finally {
       release();
     }
@@ -355,8 +358,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
       const row = meta.get("lock") as IDBRequest<LockRow | undefined>;
       const root = meta.get("root") as IDBRequest<RootRow | undefined>;
       const record = transaction.objectStore(stores.records).getAllKeys(null, 1);
-      const scopes = transaction.objectStore(stores.heads).getAllKeys() as IDBRequest<string[]>;
-      const heads = transaction.objectStore(stores.heads).getAll() as IDBRequest<Sealed[]>;
+      const [scopes, heads] = readAll<string, Sealed>(transaction, stores.heads);
       await completion(transaction);
       const sealed = row.result !== undefined || root.result !== undefined;
       if (found.result === 1) {
@@ -385,18 +387,16 @@ export class DatabaseStore implements KeyStore, RecordStore {
    */
   async #migrate(): Promise<void> {
     const transaction = await this.#database.begin("readonly", [stores.records, stores.heads]);
-    const recordKeys = transaction.objectStore(stores.records).getAllKeys() as unknown as IDBRequest<[string, string][]>;
-    const records = transaction.objectStore(stores.records).getAll() as IDBRequest<Bytes[]>;
-    const scopes = transaction.objectStore(stores.heads).getAllKeys() as IDBRequest<string[]>;
-    const revisions = transaction.objectStore(stores.heads).getAll() as IDBRequest<number[]>;
+    const [recordKeys, records] = readAll<RecordKey, Bytes>(transaction, stores.records);
+    const [scopes, revisions] = readAll<string, number>(transaction, stores.heads);
     await completion(transaction);
     const formed =
       records.result.every((value) => value instanceof Uint8Array) &&
       revisions.result.every((revision) => Number.isSafeInteger(revision) && revision > 0);
     if (!formed) throw tampered(["root"], "is missing, and so is what format 1 has");
     const old = scopes.result.map((scope, i) => {
-      const own = recordKeys.result.flatMap(([of, name], j) => (of === scope ? [{ name, value: records.result[j]! }] : []));
-      return { scope, revision: revisions.result[i]!, records: own };
+      const [names, values] = ownOf(scope, recordKeys.result, records.result);
+      return { scope, revision: revisions.result[i]!, names, values };
     });
     await this.#found(old, 1);
   }
@@ -411,7 +411,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
     const meta = transaction.objectStore(stores.meta);
     const present = meta.get("format");
     const row = meta.get("lock");
-    const revisions = transaction.objectStore(stores.heads).getAll();
+    const [, revisions] = readAll(transaction, stores.heads);
     revisions.onsuccess = () => {
       const unchanged = revisions.result.length === scopes.length && scopes.every(({ revision }, i) => revisions.result[i] === revision);
       if (present.result !== from || row.result !== undefined || !unchanged) return transaction.abort();
@@ -424,8 +424,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
 
   /** Checks that all scopes are there, in the state in which they were left. */
   async #check(rows: { root: RootRow | undefined; scopes: string[]; heads: Sealed[] }): Promise<void> {
-    if (!rows.root) throw tampered(["root"], "removed");
-    const root = await openRoot(this.#keys, rows.root, undefined);
+    const root = await openRoot(this.#keys, rows.root);
     if (!root) throw await this.#strangeKeys();
     this.#see({ root, heads: await checkHeads(this.#keys, root, rows.scopes, rows.heads, new Map()) });
     this.#heardUpTo = root.row.revision;
@@ -438,44 +437,46 @@ export class DatabaseStore implements KeyStore, RecordStore {
     const floor = this.#root;
     const knownHead = known.get(scope);
     const transaction = await this.#database.begin("readonly", [stores.records, stores.heads, stores.meta]);
-    const recordStore = transaction.objectStore(stores.records);
-    const headStore = transaction.objectStore(stores.heads);
-    const names = recordStore.getAllKeys(all(scope)) as unknown as IDBRequest<[string, string][]>;
-    const rows = recordStore.getAll(all(scope)) as IDBRequest<Sealed[]>;
-    const headRow = headStore.get(scope) as IDBRequest<Sealed | undefined>;
+    const [names, rows] = readAll<RecordKey, Sealed>(transaction, stores.records, all(scope));
+    const headRow = transaction.objectStore(stores.heads).get(scope) as IDBRequest<Sealed | undefined>;
     const rootRow = transaction.objectStore(stores.meta).get("root") as IDBRequest<RootRow | undefined>;
-    let scopes: IDBRequest<string[]> | undefined;
-    let heads: IDBRequest<Sealed[]> | undefined;
+    let moved: Rows<string, Sealed> | undefined;
     rootRow.onsuccess = () => {
-      if (isSame(rootRow.result, before.row)) return;
-      scopes = headStore.getAllKeys() as IDBRequest<string[]>;
-      heads = headStore.getAll() as IDBRequest<Sealed[]>;
+      if (!isSame(rootRow.result, before.row)) moved = readAll(transaction, stores.heads);
     };
     await completion(transaction);
-    if (!rootRow.result) throw tampered(["root"], "removed");
     let head = knownHead;
-    if (scopes && heads) {
+    if (moved) {
+      const [scopes, heads] = moved;
       const root = await openRoot(keys, rootRow.result, floor);
       if (!root) return undefined;
       const view = { root, heads: await checkHeads(keys, root, scopes.result, heads.result, known) };
       head = view.heads.get(scope);
       if (keys === this.#keys) this.#see(view);
     } else if (!isSame(headRow.result, knownHead)) throw tampered(["head", scope], "rolled back");
-    const list = names.result.map(([, name], i) => ({ name, row: rows.result[i]! }));
     if (!head) {
-      if (list.length > 0) throw tampered(["head", scope], "removed");
+      if (names.result.length > 0) throw tampered(["head", scope], "removed");
       this.#learn(nothing(), scope, keys);
       return { revision: 0, names: [], values: [] };
     }
-    const { sum, values, records } = await openScope(keys, scope, headRow.result!, list, this.#scopes.get(scope)?.records);
-    this.#learn({ revision: head.revision, head, sum, records }, scope, keys);
-    return { revision: head.revision, names: list.map(({ name }) => name), values };
+    const { stored, ...found } = await openScope(keys, scope, headRow.result!, ...ownOf(scope, names.result, rows.result), this.#scopes.get(scope)?.records);
+    this.#learn({ revision: head.revision, head, ...found }, scope, keys);
+    return stored;
   }
 
-  /** Keeps what was learned of a scope, unless something newer is known. */
+  /** Keeps what was learned of a scope, unless something newer is known, and wipes the other. */
   #learn(loaded: LoadedScope, scope: string, keys: DataKeys): void {
     const present = this.#scopes.get(scope);
-    if (keys === this.#keys && (!present || present.revision <= loaded.revision)) this.#scopes.set(scope, loaded);
+    // One of the same revision stays: what is being sealed rests on it.
+    const newer = keys === this.#keys && !this.end && !(present && present.revision >= loaded.revision);
+    if (newer) this.#scopes.set(scope, loaded);
+    const [kept, gone] = newer ? [loaded, present] : [present, loaded];
+    if (gone) wipe(gone, kept);
+  }
+
+  #forget(): void {
+    for (const loaded of this.#scopes.values()) wipe(loaded);
+    this.#scopes.clear();
   }
 
   /** Keeps a view, unless a newer one is known. */
@@ -501,7 +502,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
     return { put, stored, delete: dropped.filter((name) => !keep.has(name)) };
   }
 
-  /** Begins to seal a change, and the head that its scope has then. Code: STALE. */
+  /** Seals a change, and the head that its scope has then. Code: STALE. */
   async #seal(keys: DataKeys, change: StoredChange): Promise<SealedChange> {
     const { scope, base } = change;
     let loaded = this.#scopes.get(scope);
@@ -514,41 +515,45 @@ export class DatabaseStore implements KeyStore, RecordStore {
     if (!loaded || loaded.revision !== base) throw failure("STALE", "");
     const known = loaded.records;
     const revision = base + 1;
-    const headPlace: sealing.Place = ["head", scope];
-    // What is sealed is not waited for here: the sums need the terms alone.
-    const sealed = change.names.map((name, i) => {
-      const place: sealing.Place = ["record", scope, name];
-      const nonce = sealing.random(12);
-      const row = sealing.seal(keys, place, revision, change.values[i] as Bytes, nonce);
-      return { row, nonce, term: sealing.term(keys, place, { revision, nonce }) };
+    const inline = new Map(change.deleteAll ? [] : loaded.inline);
+    const gone = new Set(change.deleteAll ? known.keys() : []);
+    for (const name of [...change.delete, ...change.names]) {
+      inline.delete(name);
+      if (known.has(name)) gone.add(name);
+    }
+    const own = new Map<string, Bytes>();
+    change.names.forEach((name, i) => {
+      const value = change.values[i] as Bytes;
+      (value.length > small ? own : inline).set(name, value);
     });
-    const nonce = sealing.random(12);
-    const [headTerm, ...terms] = await Promise.all([sealing.term(keys, headPlace, { revision, nonce }), ...sealed.map(({ term }) => term)]);
-    const gone = change.deleteAll ? known.keys() : new Set([...change.delete, ...change.names]);
-    const removed = [...gone].flatMap((name) => known.get(name)?.term ?? []);
-    const sum = sealing.changedSum(loaded.sum, terms, removed);
-    return {
-      change,
-      loaded,
-      rows: Promise.all(sealed.map(({ row }) => row)),
-      records: sealed.map(({ nonce }, i) => ({ nonce, term: terms[i]! })),
-      sum,
-      headRow: sealing.seal(keys, headPlace, revision, sum, nonce),
-      head: { revision, nonce, term: headTerm },
-    };
+    // Where there is no room, what was not written for the longest time goes into rows of its own.
+    let size = 0;
+    for (const value of inline.values()) size += value.length;
+    for (const [name, value] of inline) {
+      if (size <= room) break;
+      size -= value.length;
+      inline.delete(name);
+      own.set(name, value);
+    }
+    const removed = [...gone].map((name) => known.get(name)!.term);
+    // All that is in the clear is read at once: it may be wiped while this waits.
+    const plain = headOf(inline);
+    const rows = await Promise.all(
+      [...own].map(async ([name, value]): Promise<[string, SealedRow]> => [name, await sealRow(keys, ["record", scope, name], revision, value)]),
+    );
+    const sum = sealing.changedSum(loaded.sum, rows.map(([, { known }]) => known.term), removed);
+    plain.set(sum);
+    const head = sealRow(keys, ["head", scope], revision, plain);
+    plain.fill(0); // it was copied
+    for (const name of own.keys()) gone.delete(name);
+    return { change, loaded, gone, rows, head: await head, sum, inline };
   }
 
   /** Runs something when those before it are done. */
-  async #inTurn<T>(f: () => Promise<T> | T): Promise<T> {
-    const before = this.#turn;
-    let done!: () => void;
-    this.#turn = new Promise((resolve) => (done = resolve));
-    await before;
-    try {
-      return await f();
-    } finally {
-      done();
-    }
+  #inTurn<T>(f: () => Promise<T> | T): Promise<T> {
+    const done = this.#turn.then(f);
+    this.#turn = done.catch(() => {});
+    return done;
   }
 
   /**
@@ -557,19 +562,14 @@ export class DatabaseStore implements KeyStore, RecordStore {
    * STATE_TAMPERED and those of storage.
    */
   async #write(keys: DataKeys, batch: SealedChange[], keyChanges: KeyChanges): Promise<boolean> {
-    const added = batch.map(({ head }) => head.term);
+    const added = batch.map(({ head }) => head.known.term);
     const removed = batch.flatMap(({ loaded }) => loaded.head?.term ?? []);
-    const withKeys = keyChanges.put.size + keyChanges.stored.length + keyChanges.delete.length > 0;
-    const names = withKeys ? everything : [stores.records, stores.heads, stores.meta];
     for (;;) {
       const root = this.#root;
       const sum = sealing.changedSum(root.sum, added, removed);
-      const [next, ...sealed] = await Promise.all([
-        sealRoot(keys, root.row.revision + 1, sum),
-        ...batch.map(async ({ change, rows, headRow }) => ({ change, rows: await rows, headRow: await headRow })),
-      ]);
-      const transaction = await this.#database.begin("readwrite", names);
-      let moved: RootRow | undefined;
+      const next = await sealRoot(keys, root.row.revision + 1, sum);
+      const transaction = await this.#database.begin("readwrite", everything);
+      let moved: { to: RootRow | undefined } | undefined;
       let refusal: MLSError | undefined;
       const refuse = (error: MLSError) => {
         if (moved || refusal) return;
@@ -581,11 +581,13 @@ export class DatabaseStore implements KeyStore, RecordStore {
       // answered, nothing is durable. (An explicit commit() would not wait for that.)
       transaction.objectStore(stores.meta).get("root").onsuccess = function () {
         if (refusal || isSame(this.result, root.row)) return;
-        if (!this.result) return refuse(tampered(["root"], "removed"));
-        moved = this.result as RootRow;
+        moved = { to: this.result };
         transaction.abort();
       };
+      const { root: of, heads } = this.#view;
       for (const { change, loaded } of batch) {
+        // A root that is in step with the heads answers for all of them.
+        if (of === root && isSame(heads.get(change.scope), loaded.head)) continue;
         transaction.objectStore(stores.heads).get(change.scope).onsuccess = function () {
           if (isSame(this.result, loaded.head)) return;
           const stored = (this.result as Sealed | undefined)?.revision ?? 0;
@@ -598,18 +600,18 @@ export class DatabaseStore implements KeyStore, RecordStore {
         };
       }
       try {
-        await completion(transaction, () => put(transaction, sealed, keyChanges, next));
+        await completion(transaction, () => put(transaction, batch, keyChanges, next));
       } catch (error) {
         if (refusal) throw refusal;
         if (!moved) throw error;
-        const found = await openRoot(keys, moved, root);
+        const found = await openRoot(keys, moved.to, root);
         if (!found) throw await this.#strangeKeys();
         if (this.#root.row.revision < found.row.revision) this.#root = found;
         continue;
       }
       const written = { row: next, sum };
       if (this.#view.root === root) {
-        for (const { change, head } of batch) this.#view.heads.set(change.scope, head);
+        for (const { change, head } of batch) this.#view.heads.set(change.scope, head.known);
         this.#view = { root: written, heads: this.#view.heads };
       }
       if (this.#root.row.revision < next.revision) this.#root = written;
@@ -644,7 +646,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
         this.#keys = keys;
         this.#root = { row: sealed.root, sum: sealed.sum };
         this.#view = { root: this.#root, heads: sealed.known };
-        this.#scopes.clear();
+        this.#forget();
         return;
       }
     });
@@ -653,37 +655,25 @@ export class DatabaseStore implements KeyStore, RecordStore {
   /** Reads and checks everything. */
   async #readAll() {
     const transaction = await this.#database.begin("readonly", everything);
-    const [recordStore, headStore, keyStore, meta] = everything.map((name) => transaction.objectStore(name)) as [
-      IDBObjectStore,
-      IDBObjectStore,
-      IDBObjectStore,
-      IDBObjectStore,
-    ];
-    const recordKeys = recordStore.getAllKeys() as unknown as IDBRequest<[string, string][]>;
-    const records = recordStore.getAll() as IDBRequest<Sealed[]>;
-    const headKeys = headStore.getAllKeys() as IDBRequest<string[]>;
-    const heads = headStore.getAll() as IDBRequest<Sealed[]>;
-    const names = keyStore.getAllKeys() as IDBRequest<string[]>;
-    const forms = keyStore.getAll() as IDBRequest<(CryptoKey | WrappedKey | null)[]>;
-    const rootRow = meta.get("root") as IDBRequest<RootRow | undefined>;
+    const [recordKeys, records] = readAll<RecordKey, Sealed>(transaction, stores.records);
+    const [scopes, heads] = readAll<string, Sealed>(transaction, stores.heads);
+    const [names, forms] = readAll<string, CryptoKey | WrappedKey | null>(transaction, stores.keys);
+    const rootRow = transaction.objectStore(stores.meta).get("root") as IDBRequest<RootRow | undefined>;
     const floor = this.#root;
     await completion(transaction);
-    if (!rootRow.result) throw tampered(["root"], "removed");
     const root = await openRoot(this.#keys, rootRow.result, floor);
     if (!root) throw await this.#strangeKeys();
-    await checkHeads(this.#keys, root, headKeys.result, heads.result, new Map());
-    const scopes = await Promise.all(
-      headKeys.result.map(async (scope, i) => {
-        const own = recordKeys.result.flatMap(([of, name], j) => (of === scope ? [{ name, row: records.result[j]! }] : []));
-        const { values } = await openScope(this.#keys, scope, heads.result[i]!, own, undefined);
-        return { scope, revision: heads.result[i]!.revision, records: own.map(({ name }, j) => ({ name, value: values[j]! })) };
+    await checkHeads(this.#keys, root, scopes.result, heads.result, new Map());
+    const plain = await Promise.all(
+      scopes.result.map(async (scope, i) => {
+        return { scope, ...(await openScope(this.#keys, scope, heads.result[i]!, ...ownOf(scope, recordKeys.result, records.result))).stored };
       }),
     );
     const wrapped = names.result.flatMap((name, i) => {
       const form = forms.result[i];
       return !form || form instanceof CryptoKey ? [] : [[name, form] as const];
     });
-    return { root, scopes, wrapped };
+    return { root, scopes: plain, wrapped };
   }
 
   /** Puts another lock in the place of one, on the same keys. */
@@ -710,19 +700,40 @@ export class DatabaseStore implements KeyStore, RecordStore {
   }
 }
 
+type RecordKey = [scope: string, name: string];
+type Rows<K, V> = [keys: IDBRequest<K[]>, values: IDBRequest<V[]>];
+
+/** Asks for the rows of an object store. */
+function readAll<K, V>(transaction: IDBTransaction, name: StoreName, range?: IDBKeyRange): Rows<K, V> {
+  const store = transaction.objectStore(name);
+  return [store.getAllKeys(range) as IDBRequest, store.getAll(range)];
+}
+
+/** Of records and their keys, those of a scope. */
+function ownOf<T>(scope: string, keys: RecordKey[], records: T[]): [names: string[], records: T[]] {
+  const own = (_: unknown, i: number) => keys[i]![0] === scope;
+  return [keys.filter(own).map(([, name]) => name), records.filter(own)];
+}
+
+/** Wipes the records that are in memory of a scope, but for those that are kept. */
+function wipe({ inline }: LoadedScope, kept?: LoadedScope): void {
+  for (const [name, value] of inline) if (kept?.inline.get(name) !== value) value.fill(0);
+}
+
 /** All keys of a scope: an array sorts after every string. */
 function all(scope: string): IDBKeyRange {
   return IDBKeyRange.bound([scope], [scope, []]);
 }
 
 /** Makes the requests of a batch whose bases hold, or are being compared. */
-function put(transaction: IDBTransaction, batch: SealedRows[], keys: KeyChanges, root: RootRow): void {
+function put(transaction: IDBTransaction, batch: SealedChange[], keys: KeyChanges, root: RootRow): void {
   const records = transaction.objectStore(stores.records);
-  for (const { change, rows, headRow } of batch) {
-    if (change.deleteAll) records.delete(all(change.scope));
-    for (const name of change.delete) records.delete([change.scope, name]);
-    change.names.forEach((name, i) => records.put(rows[i]!, [change.scope, name]));
-    transaction.objectStore(stores.heads).put(headRow, change.scope);
+  for (const { change, gone, rows, head } of batch) {
+    const { scope } = change;
+    if (change.deleteAll) records.delete(all(scope));
+    else for (const name of gone) records.delete([scope, name]);
+    for (const [name, { row }] of rows) records.put(row, [scope, name]);
+    transaction.objectStore(stores.heads).put(head.row, scope);
   }
   transaction.objectStore(stores.meta).put(root, "root");
   for (const [name, key] of keys.put) transaction.objectStore(stores.keys).put(key, name);
