@@ -3,7 +3,6 @@ import type {
   Bytes,
   CommitValue,
   CredentialValue,
-  CustomValue,
   EventValue,
   ExtensionValue,
   HeaderValue,
@@ -95,12 +94,9 @@ export function credentialValue(input: CredentialInput): CredentialValue {
   throw new TypeError("credential: want a string, a Uint8Array or a credential");
 }
 
-export function extensionValue(extension: Extension): ExtensionValue {
+/** An extension, or a proposal of a type of one's own. */
+export function extensionValue(extension: Extension | CustomProposal): ExtensionValue {
   return { type: extension.type, data: extension.data as Bytes };
-}
-
-export function customValue(proposal: CustomProposal): CustomValue {
-  return { type: proposal.type, data: proposal.data as Bytes };
 }
 
 export function psk(value: PskValue): PSK {

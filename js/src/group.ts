@@ -18,12 +18,12 @@ import type {
   Identity,
   Member,
   MemberDetails,
-  Proposable,
   Proposal,
   ProposalContents,
   ProposalResult,
   Received,
   ReceivedEvent,
+  ReInitContents,
   SendOptions,
   SuccessorOptions,
 } from "./types.js";
@@ -138,20 +138,7 @@ export class Group extends Emitter {
    * refused by `authenticate`.
    */
   async commit(contents: CommitContents = {}): Promise<CommitResult> {
-    const result = await this.#call("group.commit", () => {
-      const { add, remove, psks, extensions, leafExtensions, reInit, custom, identity, ...options } = contents;
-      return {
-        ...options,
-        ...given("add", add && [...add]),
-        ...given("remove", remove?.map(leafOf)),
-        ...given("psks", psks?.map(decode.pskValue)),
-        ...given("extensions", extensions?.map(decode.extensionValue)),
-        ...given("leafExtensions", leafExtensions?.map(decode.extensionValue)),
-        ...given("reInit", reInit && decode.reInitValue(reInit, this.suite)),
-        ...given("custom", custom?.map(decode.customValue)),
-        ...given("identity", identity && idOf(identity)),
-      };
-    });
+    const result = await this.#call("group.commit", () => encoded(contents, this.suite));
     return decode.commit(result);
   }
 
@@ -181,14 +168,7 @@ export class Group extends Emitter {
    * Section 12.1). Rejects as {@link commit} does.
    */
   propose(contents: ProposalContents): Promise<ProposalResult> {
-    return this.#call("group.propose", () => {
-      const { identity, leafExtensions, ...rest } = contents;
-      return {
-        ...proposed(rest, this.suite),
-        ...given("leafExtensions", leafExtensions?.map(decode.extensionValue)),
-        ...given("identity", identity && idOf(identity)),
-      };
-    });
+    return this.#call("group.propose", () => encoded(contents, this.suite));
   }
 
   /**
@@ -244,16 +224,7 @@ export class Group extends Emitter {
     keyPackages: readonly Uint8Array[],
     options: BranchOptions,
   ): Promise<CommitResult & { readonly group: Group }> {
-    const { info, commit } = await this.#call(method, () => {
-      const { identity, extensions, leafExtensions, ...rest } = options;
-      return {
-        ...rest,
-        keyPackages: [...keyPackages],
-        ...given("identity", identity && idOf(identity)),
-        ...given("extensions", extensions?.map(decode.extensionValue)),
-        ...given("leafExtensions", leafExtensions?.map(decode.extensionValue)),
-      };
-    });
+    const { info, commit } = await this.#call(method, () => encoded({ ...options, keyPackages: [...keyPackages] }));
     return { group: this.#client.group(decode.state(info)), ...decode.commit(commit) };
   }
 
@@ -396,24 +367,27 @@ export function idOf(identity: Identity | Uint8Array): Uint8Array {
   return identity instanceof Uint8Array ? identity : identity?.id;
 }
 
-/** What a proposal proposes, as it crosses; `suite` is that of the group, where it is known. */
-export function proposed(contents: Partial<Proposable> & HandshakeOptions, suite?: CipherSuite) {
-  const { remove, psk, extensions, reInit, custom, ...rest } = contents;
-  return {
-    ...rest,
-    ...given("remove", remove === undefined ? undefined : leafOf(remove)),
-    ...given("psk", psk === undefined ? undefined : decode.pskValue(psk)),
-    ...given("extensions", extensions?.map(decode.extensionValue)),
-    ...given("reInit", reInit && decode.reInitValue(reInit, suite)),
-    ...given("custom", custom && decode.customValue(custom)),
-  };
+/** What options are on the bridge, one or each of a list. What is not here crosses as it is. */
+const crossing: Record<string, (value: never) => unknown> = {
+  remove: leafOf,
+  psk: decode.pskValue,
+  psks: decode.pskValue,
+  extensions: decode.extensionValue,
+  leafExtensions: decode.extensionValue,
+  custom: decode.extensionValue,
+  identity: idOf,
+};
+
+/** Options as they cross, those that are undefined left out; `suite` is that of the group, where it is known. */
+export function encoded<T extends object>(options: object, suite?: CipherSuite): T {
+  const out: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(options)) {
+    const f = name === "reInit" ? (contents: ReInitContents) => decode.reInitValue(contents, suite) : crossing[name];
+    if (value !== undefined) out[name] = !f ? value : isList(value) ? value.map((part) => f(part as never)) : f(value as never);
+  }
+  return out as T;
 }
 
 function leafOf(member: Member | number): number {
   return typeof member === "number" ? member : member.leaf;
-}
-
-/** An object with a property, or without it when the value is undefined. */
-export function given<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
-  return value === undefined ? {} : ({ [name]: value } as { [P in K]: V });
 }

@@ -10,7 +10,7 @@ import type { TabEvent } from "./host/channel.js";
 import { deleteDatabase } from "./host/database.js";
 import type { Secret } from "./host/unlock.js";
 import { newSecret, secretFor } from "./passkey.js";
-import { given, Group, idOf, proposed, type GroupClient } from "./group.js";
+import { encoded, Group, idOf, type GroupClient } from "./group.js";
 import { entryOf, type LogEntry, type Replayable } from "./log.js";
 import { clientSnapshot, groupSnapshot, type ClientSnapshot, type GroupSnapshot } from "./snapshot.js";
 import type {
@@ -153,16 +153,7 @@ export class MLS extends Emitter {
    * (UnsupportedError).
    */
   createKeyPackages(identity: Identity | Uint8Array, count: number, options: KeyPackageOptions = {}): Promise<Bytes[]> {
-    return this.#call("createKeyPackages", () => {
-      const { extensions, leafExtensions, ...rest } = options;
-      return {
-        ...rest,
-        identity: idOf(identity),
-        count,
-        ...given("extensions", extensions?.map(decode.extensionValue)),
-        ...given("leafExtensions", leafExtensions?.map(decode.extensionValue)),
-      };
-    });
+    return this.#call("createKeyPackages", () => encoded({ ...options, identity, count }));
   }
 
   /** Makes one key package. See {@link createKeyPackages}. */
@@ -198,15 +189,7 @@ export class MLS extends Emitter {
    * Rejects with IDENTITY_NOT_FOUND and GROUP_EXISTS (StateError).
    */
   async createGroup(identity: Identity | Uint8Array, options: CreateGroupOptions = {}): Promise<Group> {
-    const info = await this.#call("createGroup", () => {
-      const { extensions, leafExtensions, ...rest } = options;
-      return {
-        ...rest,
-        identity: idOf(identity),
-        ...given("extensions", extensions?.map(decode.extensionValue)),
-        ...given("leafExtensions", leafExtensions?.map(decode.extensionValue)),
-      };
-    });
+    const info = await this.#call("createGroup", () => encoded({ ...options, identity }));
     return this.#group(decode.state(info));
   }
 
@@ -235,16 +218,7 @@ export class MLS extends Emitter {
     groupInfo: Uint8Array,
     options: JoinExternalOptions = {},
   ): Promise<CommitResult & { readonly group: Group }> {
-    const { info, commit } = await this.#call("joinExternal", () => {
-      const { psks, leafExtensions, ...rest } = options;
-      return {
-        ...rest,
-        identity: idOf(identity),
-        groupInfo,
-        ...given("psks", psks?.map(decode.pskValue)),
-        ...given("leafExtensions", leafExtensions?.map(decode.extensionValue)),
-      };
-    });
+    const { info, commit } = await this.#call("joinExternal", () => encoded({ ...options, identity, groupInfo }));
     return { group: this.#group(decode.state(info)), ...decode.commit(commit) };
   }
 
@@ -281,7 +255,7 @@ export class MLS extends Emitter {
     from: { readonly index: number; readonly identity: Identity | Uint8Array },
     contents: ExternalProposalContents,
   ): Promise<Bytes> {
-    return this.#call("proposeExternally", () => ({ ...proposed(contents), groupInfo, index: from.index, identity: idOf(from.identity) }));
+    return this.#call("proposeExternally", () => encoded({ ...contents, groupInfo, index: from.index, identity: from.identity }));
   }
 
   /** The ids of the groups in this database. */
@@ -379,7 +353,7 @@ export class MLS extends Emitter {
   /** How much this origin stores, and how much it may, in bytes, as far as the browser says: of all databases together. */
   static async storageEstimate(): Promise<{ usage?: number; quota?: number }> {
     const { usage, quota } = (await globalThis.navigator?.storage?.estimate?.()) ?? {};
-    return { ...given("usage", usage), ...given("quota", quota) };
+    return encoded({ usage, quota });
   }
 
   /**

@@ -4,7 +4,6 @@
  * have to say to each other is the business of runtime.ts and x509-program.ts.
  */
 import { describe } from "./errors.js";
-import { besidePage } from "./thread.js";
 
 /** Go's own glue: wasm_exec.js of GOROOT, as it stands. It is in the bundle, and evaluated here. */
 declare function require(glue: "wasm_exec"): unknown;
@@ -118,7 +117,7 @@ export function locate(given: string | undefined, beside: () => URL, file: strin
   try {
     return beside().href;
   } catch {
-    return besidePage(file).href;
+    return new URL(file, location.href).href;
   }
 }
 
