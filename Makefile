@@ -48,12 +48,13 @@ help:
 	@echo
 	@echo 'Settings: LISTEN=$(LISTEN) DATA=$(DATA) BENCH=$(BENCH) FUZZ=$(FUZZ) FUZZTIME=$(FUZZTIME) MLS_VECTORS=<folder> CI=true (no test is skipped)'
 
-## run: build everything and serve the chat on LISTEN
+## run: build everything, serve the chat on LISTEN, and say where the extension is
 .PHONY: run
 run: build
 	@mkdir -p $(DATA)
 	@echo
 	@echo 'The chat is at http://$(LISTEN)/ - open it in two windows. Ctrl-C stops it.'
+	@echo 'The extension is in $(CURDIR)/web/extension/dist - load it in chrome://extensions (developer mode, "Load unpacked").'
 	@exec bin/delivery -listen $(LISTEN) -data $(DATA) -static web/chat/dist
 
 ## test: run all tests, natively and in browsers; single steps are test-format, test-vet, ...
@@ -104,7 +105,7 @@ test-wasm: vectors browsers bin/wasmbrowsertest $(HOST_KEYS)
 test-types: build docs
 	@for folder in $(filter js web/%,$(PACKAGES)); do echo "npm run check  in $$folder"; (cd $$folder && npm run --silent check); done
 
-## test-browser: the chat over the real delivery service, in real browsers; and that bench-browser works
+## test-browser: the chat over the real delivery service and the extension, in real browsers; and that bench-browser works
 .PHONY: test-browser
 test-browser: build browsers webkit tests/browser/node_modules/.package-lock.json tests/bench/node_modules/.package-lock.json
 	cd tests/browser && npm test --silent
@@ -164,9 +165,9 @@ vectors: check-go
 		echo '!! The official test vectors are missing. Their tests are skipped, but fail if CI=true.'; \
 		[ "$${CI:-}" != true ]; }
 
-## build: build the wasm binary, the npm package, the chat and the delivery service
+## build: build the wasm binary, the npm package, the chat, the extension and the delivery service
 .PHONY: build
-build: build-js build-chat build-delivery
+build: build-js build-chat build-extension build-delivery
 
 ## build-wasm: the wasm binaries alone; prints their sizes and holds webmls.wasm to the budget
 .PHONY: build-wasm
@@ -186,6 +187,11 @@ build-js: build-wasm js/node_modules/.package-lock.json
 .PHONY: build-chat
 build-chat: build-js web/chat/node_modules/.package-lock.json
 	cd web/chat && npm run --silent build
+
+## build-extension: the browser extension, in web/extension/dist
+.PHONY: build-extension
+build-extension: build-js web/extension/node_modules/.package-lock.json
+	cd web/extension && npm run --silent build
 
 ## build-delivery: the delivery service, bin/delivery
 .PHONY: build-delivery
