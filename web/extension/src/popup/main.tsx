@@ -27,12 +27,19 @@ function App() {
   const [page, setPage] = useState<{ tab: number; url: string; site: SiteView }>();
 
   useEffect(() => {
+    let loading = false;
+    let again = false;
     const load = async () => {
+      again = loading;
+      if (loading) return;
+      loading = true;
       try {
         setState(await ask<StateView>({ type: "state" }));
       } catch (error) {
         setFailure((error as Error).message);
       }
+      loading = false;
+      if (again) void load();
     };
     void load();
     const listen = (message: ToOwnPages) => void (message.type === "state-changed" && load());

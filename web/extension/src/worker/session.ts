@@ -87,7 +87,7 @@ export class Session {
   }
 
   history(group: string): Promise<View[]> {
-    return this.#opening.history(group, 100);
+    return this.#opening.history(group, 200);
   }
 
   /** The groups that one can seal for. */
