@@ -231,6 +231,13 @@ describe("chat", { timeout: 110_000 }, () => {
     }
     const probe = await Watched.open(await browser.createBrowserContext(), "probe");
     await probe.page.goto(service.url);
+    // In the page no string becomes markup or a script.
+    for (const sink of ["document.body.innerHTML = '<b>bold</b>'", "document.createElement('script').textContent = 'globalThis.ran = true'", "new Worker('/app.js')"]) {
+      await assert.rejects(probe.page.evaluate(sink), /Trusted|not a script of this page/, sink);
+    }
+    probe.faults.length = 0;
+    // What the service serves runs no inline script, without that as well.
+    await probe.page.goto(`${service.url}app.css`);
     await probe.page.evaluate(() => {
       const script = document.createElement("script");
       script.textContent = "globalThis.ran = true";

@@ -224,6 +224,10 @@ export class Conversation extends Changes {
     live.on("sent", ({ id, state }) => {
       if (live.status !== "following") void this.#settled({ sync: id }, state);
     });
+    live.on("trouble", ({ failure }) => {
+      // The network is tried again in silence; a full disk is not.
+      if (live.status !== "following" && /^STORE_|Quota/.test(`${failure.code} ${failure.message}`)) this.#around.report(new Refusal(`The browser could not store what came: ${failure.message}. It is tried again.`));
+    });
     live.on("fork", () => {
       this.#forked = true;
       this.changed();

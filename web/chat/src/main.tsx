@@ -1,4 +1,5 @@
 // The page: asks for a name, or takes it from the address, and opens its session.
+import "./trusted.js"; // before anything else
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { normalizeName } from "./names.js";

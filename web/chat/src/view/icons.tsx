@@ -10,7 +10,7 @@ const paths = {
   down: "M12 5v14M6 13l6 6 6-6",
   download: "M12 4v11M7 11l5 5 5-5M5 20h14",
   file: "M7 3h7l4 4v14H7zM14 3v4h4",
-  key: "M14 10a4 4 0 1 0-3.5 4L13 16h2v2h2v2h3v-3l-6.2-6.2",
+  key: "M11.9 10.500a4.500 4.500 0 1 0 0 3H14v2.500h3v-2.500h1.500v2.500H21v-5.500zM7.500 12v.01",
   leave: "M14 4h5v16h-5M10 8l-4 4 4 4M6 12h9",
   lock: "M7 11V8a5 5 0 0 1 10 0v3M6 11h12v9H6z",
   pencil: "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
