@@ -120,6 +120,20 @@ describe("features of the chat", { timeout: 240_000 }, () => {
     await ann.showing("Ben");
     await ann.hasTexts("Ann", 1);
     await dan.context.close();
+
+    // Nothing of what was said, nor the names of groups, is in the app's database in the clear.
+    const stored = await ben.page.evaluate(async () => {
+      const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }));
+      const database = await done(indexedDB.open("webmls-chat/2/Ben"));
+      const text = new TextDecoder("latin1");
+      const flat = (value) => (value instanceof ArrayBuffer || ArrayBuffer.isView(value) ? text.decode(value) : value && typeof value === "object" ? Object.values(value).map(flat).join(" ") : String(value));
+      const rows = [];
+      for (const store of database.objectStoreNames) rows.push(...(await done(database.transaction(store).objectStore(store).getAll())).map(flat));
+      database.close();
+      return rows.join("\n");
+    });
+    for (const secret of ["boat 0", "Ships", "Harbour", "just us"]) assert.ok(!stored.includes(secret), secret);
+    assert.ok(stored.includes("Ann"), "the search finds what is in the clear");
   });
 
   withPeople("files arrive as they were sent, and pictures are shown", ["Eve", "Finn"], async ([eve, finn]) => {

@@ -78,6 +78,7 @@ export class Person {
 
   /** Opens the chat and gives a name. */
   async enter() {
+    await this.page.bringToFront();
     await this.page.goto(this.url);
     await this.page.locator("#name").fill(this.name);
     await this.page.locator("form button[type=submit]").click();
@@ -94,6 +95,7 @@ export class Person {
   }
 
   async createGroup(title) {
+    await this.page.bringToFront();
     await this.page.locator(".new-group").click();
     await this.page.locator("input[name=title]").fill(title);
     await this.page.locator("button[aria-label='Start the group']").click();
@@ -126,6 +128,7 @@ export class Person {
   }
 
   async invite(name) {
+    await this.page.bringToFront();
     const names = await this.memberNames();
     await this.page.locator("input[name=invite]").fill(name);
     await this.page.locator(".invite button").click();
@@ -139,6 +142,7 @@ export class Person {
   }
 
   async remove(name) {
+    await this.page.bringToFront();
     const names = await this.memberNames();
     await this.page.locator(`button[aria-label='Remove ${name}']`).click();
     await this.members(names.filter((other) => other !== name));

@@ -323,9 +323,13 @@ export class Conversation extends Changes {
     const { attachment, text, order } = entry;
     const id = entry.id!;
     try {
-      const kept = await this.#sync.send(encodePayload({ type: "text", id, text, ...(attachment ? { attachment } : {}) }));
+      // One after the other in all tabs: what is written first is sealed first.
+      const kept = await navigator.locks.request(`${this.#around.database}/${this.id}/seal`, async () => {
+        const sealed = await this.#sync.send(encodePayload({ type: "text", id, text, ...(attachment ? { attachment } : {}) }));
+        if (!attachment) await this.#around.history.mark(order, { sync: sealed.id });
+        return sealed;
+      });
       if (!attachment) {
-        await this.#around.history.mark(order, { sync: kept.id });
         void kept.done.then(() => this.#settled(order, "sent"), (error: unknown) => this.#failed(entry, error));
         return;
       }
