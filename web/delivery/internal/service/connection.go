@@ -28,8 +28,9 @@ const statusExpired websocket.StatusCode = 4001
 
 // connection is one client. Its reader handles one request after the other, so
 // that a client's messages enter the log in the order it sent them. Each
-// subscription has a goroutine that reads the log and writes to the socket: what
-// waits for a slow client is one frame a subscription, and waits on its account.
+// subscription has a goroutine that reads the log and writes to the socket, and
+// does so in its turn: what waits for a slow client is the frames of a few turns,
+// however many groups it subscribes to.
 type connection struct {
 	service *Service
 	logger  *slog.Logger
@@ -40,7 +41,9 @@ type connection struct {
 	cancel   context.CancelFunc
 	leaving  bool
 
-	busy sync.Mutex // held while a request is handled
+	busy    sync.Mutex    // held while a request is handled
+	writing sync.Mutex    // held while a frame is written
+	turns   chan struct{} // holds one for each that reads and writes for a subscription
 
 	// Used by the reader only.
 	user          string // empty before hello; guarded by Service.mu for others
@@ -188,12 +191,19 @@ func (c *connection) receive(ctx context.Context, cancel context.CancelCauseFunc
 	return nil
 }
 
-// write sends one frame. A client that does not take it in time is dropped.
+// turnsAtOnce is how many subscriptions of a connection read and write at once:
+// while one writes, another reads.
+const turnsAtOnce = 2
+
+// write sends one frame. A client that does not take it in time is dropped: the
+// time begins when the frames before it were taken.
 func (c *connection) write(ctx context.Context, cancel context.CancelCauseFunc, frame any) error {
 	b, err := json.Marshal(frame)
 	if err != nil {
 		return err
 	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	limits := &c.service.limits
 	allowed := limits.WriteTimeout + time.Duration(len(b)/limits.WriteRate)*time.Second
 	tooSlow := time.AfterFunc(allowed, func() { cancel(errSlow) })

@@ -717,23 +717,46 @@ func (c *connection) followWelcomes(connected context.Context, cancel context.Ca
 // store does not answer it tries on: the cursor stands where it stood.
 func follow[T any](c *connection, ctx context.Context, cursor *store.Cursor[T], send func(T) error) {
 	for {
-		item, err := cursor.Next(ctx)
-		if ctx.Err() != nil {
+		wake, err := followOne(c, ctx, cursor, send)
+		if ctx.Err() != nil || errors.Is(err, errNotSent) {
 			return
 		}
-		if err == nil {
-			if send(item) != nil {
-				return
-			}
+		var again <-chan time.Time
+		switch {
+		case err != nil:
+			c.logger.Warn("reading for a subscription failed, trying again", "error", err)
+			again = time.After(time.Second)
+		case wake == nil:
 			continue
 		}
-		c.logger.Warn("reading for a subscription failed, trying again", "error", err)
 		select {
-		case <-time.After(time.Second):
+		case <-wake:
+		case <-again:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+var errNotSent = errors.New("not sent")
+
+// followOne reads and sends one message in the connection's turn; where there is
+// none it returns what tells of the next one.
+func followOne[T any](c *connection, ctx context.Context, cursor *store.Cursor[T], send func(T) error) (<-chan struct{}, error) {
+	select {
+	case c.turns <- struct{}{}:
+		defer func() { <-c.turns }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	item, wake, err := cursor.Read(ctx)
+	if err != nil || wake != nil {
+		return wake, err
+	}
+	if send(item) != nil {
+		return nil, errNotSent
+	}
+	return nil, nil
 }
 
 func (c *connection) checkGroup(r *request) error {

@@ -141,7 +141,10 @@ func (s *Service) serveReady(w http.ResponseWriter, r *http.Request) {
 func (s *Service) serveSocket(w http.ResponseWriter, r *http.Request) {
 	number := s.connections.Add(1)
 	logger := s.logger.With("connection", number)
-	c := &connection{service: s, logger: logger, subscriptions: make(map[uint64]*subscription)}
+	c := &connection{
+		service: s, logger: logger, subscriptions: make(map[uint64]*subscription),
+		turns: make(chan struct{}, turnsAtOnce),
+	}
 	if !s.accepts.Allow() || !s.add(c) {
 		s.metrics.refused.Inc()
 		w.Header().Set("Retry-After", "5")

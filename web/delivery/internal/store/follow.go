@@ -4,6 +4,7 @@ import (
 	"context"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -20,6 +21,8 @@ type tail struct {
 
 	mu    sync.Mutex
 	feeds map[string]*feed
+
+	recentBytes atomic.Int64 // of all feeds together
 }
 
 // feed is what the cursors of one group or user in this process share.
@@ -31,6 +34,7 @@ type feed struct {
 	// same message more often than not, then find it in recent.
 	reading sync.Mutex
 	recent  []recentMessage // by sequence
+	bytes   int             // of the messages in recent
 	// A read from the sequence end on found nothing, after endWake was taken:
 	// as long as that is the wake channel, no other cursor need look.
 	end     uint64
@@ -44,7 +48,12 @@ type recentMessage struct {
 	msg   *jetstream.RawStreamMsg
 }
 
-const recentBytes = 1 << 20
+// recentBytes bounds what one feed remembers, and allRecentBytes what all do: who
+// subscribes to many groups must not have the process remember all of them.
+const (
+	recentBytes    = 1 << 20
+	allRecentBytes = 128 << 20
+)
 
 // pullHeartbeat is how often the server says that a pull is alive. After two
 // that are missing, the client pulls anew: so long may readers wait for the news
@@ -166,6 +175,7 @@ func (t *tail) leave(key string, f *feed) {
 	defer t.mu.Unlock()
 	if f.cursors--; f.cursors == 0 {
 		delete(t.feeds, key)
+		t.recentBytes.Add(-int64(f.bytes)) // nobody reads any more
 	}
 }
 
@@ -203,30 +213,40 @@ func (c *Cursor[T]) Close() { c.tail.leave(c.key, c.feed) }
 // After an error the same message is tried again.
 func (c *Cursor[T]) Next(ctx context.Context) (T, error) {
 	for {
+		item, wake, err := c.Read(ctx)
+		if err != nil || wake == nil {
+			return item, err
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return item, ctx.Err()
+		}
+	}
+}
+
+// Read returns the next message or, where there is none yet, a channel that is
+// closed when it is time to look again. After an error the same message is tried
+// again.
+func (c *Cursor[T]) Read(ctx context.Context) (item T, wake <-chan struct{}, err error) {
+	for {
 		// Taken before reading: a message that is stored after the read
 		// closes this channel.
 		wake := c.tail.wakeChannel(c.feed)
 		msg, err := c.read(ctx, wake)
 		if err != nil {
-			var none T
-			return none, err
+			return item, nil, err
 		}
-		if msg != nil {
-			item, ok, err := c.decode(ctx, msg)
-			if err != nil {
-				return item, err
-			}
-			c.next = msg.Sequence + 1
-			if ok {
-				return item, nil
-			}
-			continue
+		if msg == nil {
+			return item, wake, nil
 		}
-		select {
-		case <-wake:
-		case <-ctx.Done():
-			var none T
-			return none, ctx.Err()
+		item, ok, err := c.decode(ctx, msg)
+		if err != nil {
+			return item, nil, err
+		}
+		c.next = msg.Sequence + 1
+		if ok {
+			return item, nil, nil
 		}
 	}
 }
@@ -258,14 +278,19 @@ func (c *Cursor[T]) read(ctx context.Context, wake chan struct{}) (*jetstream.Ra
 		// others are at.
 		return msg, nil
 	}
-	f.recent = append(f.recent, recentMessage{after: c.next - 1, msg: msg})
-	size := 0
-	for i := len(f.recent) - 1; i >= 0; i-- {
-		size += len(f.recent[i].msg.Data)
-		if len(f.recent)-i > c.keep || size > recentBytes {
-			f.recent = append([]recentMessage(nil), f.recent[i+1:]...)
-			break
-		}
+	if c.tail.recentBytes.Load()+int64(len(msg.Data)) > allRecentBytes {
+		return msg, nil
 	}
+	before := f.bytes
+	f.recent = append(f.recent, recentMessage{after: c.next - 1, msg: msg})
+	f.bytes += len(msg.Data)
+	drop := 0
+	for ; len(f.recent)-drop > c.keep || f.bytes > recentBytes; drop++ {
+		f.bytes -= len(f.recent[drop].msg.Data)
+	}
+	if drop > 0 {
+		f.recent = append([]recentMessage(nil), f.recent[drop:]...)
+	}
+	c.tail.recentBytes.Add(int64(f.bytes - before))
 	return msg, nil
 }
