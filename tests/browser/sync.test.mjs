@@ -332,6 +332,37 @@ describe("webmls/sync", { timeout: 170_000 }, () => {
     assert.deepEqual(result, { lost: true, again: true, refused: "REFUSED REFUSED: the group is full", pending: false });
   });
 
+  onPages("a stranger who proposes itself is not let in, and holds up nobody", 1, async (page) => {
+    const result = await page.evaluate(async (seed) => {
+      const { World, Person, until, pause } = await import("/scripts/sync-world.js");
+      const world = await World.open(seed, 3, 0);
+      const { service, people } = world;
+      const [alice, bob] = people;
+      const mallory = await new Person(world, "mallory").open();
+      const welcomes = [];
+      const take = service.take.bind(service);
+      service.take = (name, publication) => {
+        if (publication.welcome) welcomes.push(publication);
+        return take(name, publication);
+      };
+      const seen = new Set();
+      for (const { name, group } of people) group.on("proposal", () => seen.add(name));
+      // The service itself can: all it needs is the group's id and its epoch, which it sees.
+      service.branches[0].log.push(await mallory.mls.proposeToJoin(await alice.group.groupInfo(), await mallory.mls.createKeyPackage(mallory.identity)));
+      for (const { sync } of people) sync.refresh();
+      await until("all have it", () => seen.size === 3);
+      await pause(500); // more than anybody waits before committing what was proposed
+      const epoch = Number(alice.group.epoch);
+      await (await alice.sync.send("undisturbed")).done;
+      await (await bob.sync.update()).done;
+      const result = { epoch, after: Number(bob.group.epoch), welcomes: welcomes.length, names: (await bob.group.members()).map(({ name }) => name) };
+      await world.close();
+      await mallory.mls.close();
+      return result;
+    }, seed);
+    assert.deepEqual(result, { epoch: 1, after: 2, welcomes: 0, names: ["p0", "p1", "p2"] });
+  });
+
   onPages("policies renew keys and remove whose lifetime ran out; who leaves is let go", 1, async (page) => {
     const result = await page.evaluate(async (seed) => {
       const { World, Person, until, pause } = await import("/scripts/sync-world.js");

@@ -730,6 +730,7 @@ export class GroupSync {
       this.#removed();
       return 0;
     }
+    await this.#turnAway(info);
     await this.#judge(info);
     const early = this.#notBefore - Date.now();
     if (early > 0) return early;
@@ -837,6 +838,16 @@ export class GroupSync {
     this.#ignoreProposals = true;
     this.#tries.unheard = 0;
     return this.#later(this.#backoff(this.#tries.lost++));
+  }
+
+  /**
+   * Sets aside the proposals of those who are no members and propose themselves (RFC
+   * 9420, Section 12.1.8): whoever knows the group's id can, the service above all, and it
+   * is given the Welcome. Nobody has asked for them; who is wanted is added.
+   */
+  async #turnAway(info: GroupState): Promise<void> {
+    if (info.pendingProposals === 0) return;
+    for (const proposal of await this.#group.proposals()) if (proposal.sender.type === "new-member") await this.#group.dropProposal(proposal);
   }
 
   /** Sees which intents hold, or can no longer hold. */
