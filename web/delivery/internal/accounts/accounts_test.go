@@ -163,8 +163,9 @@ func TestDevelopmentOverHTTP(t *testing.T) {
 // provider is an OpenID Connect provider with one key.
 type provider struct {
 	*httptest.Server
-	key    atomic.Pointer[ecdsa.PrivateKey]
-	broken atomic.Bool
+	key     atomic.Pointer[ecdsa.PrivateKey]
+	broken  atomic.Bool
+	fetched atomic.Int32 // how often the keys were
 }
 
 func newProvider(t *testing.T) *provider {
@@ -179,6 +180,7 @@ func newProvider(t *testing.T) *provider {
 		})
 	})
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) {
+		p.fetched.Add(1)
 		if p.broken.Load() {
 			http.Error(w, "broken", http.StatusInternalServerError)
 			return
@@ -286,6 +288,33 @@ func TestOIDC(t *testing.T) {
 	p.broken.Store(false)
 	if got, err := bySub.Authenticate(t.Context(), "", es256(good)); err != nil || got.Name != "u-17" {
 		t.Errorf("with the new key: %+v, %v", got, err)
+	}
+}
+
+// Tokens that anybody makes up do not have the provider asked for each of them; who
+// shows a good one meanwhile is let in.
+func TestForgedTokensSpareTheProvider(t *testing.T) {
+	p := newProvider(t)
+	o, err := NewOIDC(t.Context(), OIDCConfig{Issuer: p.URL, Audience: "chat"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := map[string]any{"iss": p.URL, "aud": "chat", "sub": "u-17", "exp": time.Now().Add(time.Hour).Unix()}
+	stranger, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged, good := sign(t, jose.ES256, stranger, claims), sign(t, jose.ES256, p.key.Load(), claims)
+	for range 50 {
+		if _, err := o.Authenticate(t.Context(), "", forged); !errors.Is(err, ErrToken) {
+			t.Fatal(err)
+		}
+		if got, err := o.Authenticate(t.Context(), "", good); err != nil || got.Name != "u-17" {
+			t.Fatal(got, err)
+		}
+	}
+	if n := p.fetched.Load(); n > fetchBurst+2 {
+		t.Errorf("the keys were fetched %d times", n)
 	}
 }
 

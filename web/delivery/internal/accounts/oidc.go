@@ -1,14 +1,18 @@
 package accounts
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/time/rate"
 )
 
 // OIDCConfig says whose ID tokens are taken (OpenID Connect Core 1.0, Section 2).
@@ -43,6 +47,8 @@ func NewOIDC(ctx context.Context, config OIDCConfig) (*OIDC, error) {
 		return nil, fmt.Errorf("provider of accounts: %w", err)
 	}
 	// The set of keys outlives the context of the start.
+	client = &http.Client{Timeout: client.Timeout, Transport: &sparing{
+		base: http.DefaultTransport, limit: rate.NewLimiter(rate.Every(fetchInterval), fetchBurst)}}
 	keys := oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), client), about.Keys)
 	return newOIDC(config, remoteKeys{keys}, asymmetric(about.Algorithms)), nil
 }
@@ -80,6 +86,50 @@ func asymmetric(algorithms []string) []string {
 
 // errKeys says that a token could not be checked, for want of the provider's keys.
 var errKeys = errors.New("accounts: the provider's keys could not be fetched")
+
+// The provider is asked for its keys for each token that the known ones have not
+// signed, which anybody can make up: so many times at once, and then this often.
+const (
+	fetchBurst    = 8
+	fetchInterval = 5 * time.Second
+)
+
+// sparing asks a server for one thing, and not too often: in between it gives the
+// last answer again.
+type sparing struct {
+	base  http.RoundTripper
+	limit *rate.Limiter
+
+	mu   sync.Mutex
+	last []byte
+}
+
+// RoundTrip implements http.RoundTripper.
+func (s *sparing) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	last := s.last
+	s.mu.Unlock()
+	if last != nil && !s.limit.Allow() {
+		return &http.Response{
+			Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+			Header: make(http.Header), ContentLength: int64(len(last)), Body: io.NopCloser(bytes.NewReader(last)), Request: r,
+		}, nil
+	}
+	response, err := s.base.RoundTrip(r)
+	if err != nil || response.StatusCode != http.StatusOK {
+		return response, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.last = body
+	s.mu.Unlock()
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	return response, nil
+}
 
 type keysFailed struct{}
 
