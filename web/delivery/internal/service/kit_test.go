@@ -134,6 +134,33 @@ func (b *bench) dialSmall() *client {
 	}}})
 }
 
+// dialPaced is a client behind a slow line: of each so many bytes, each read takes a while.
+func (b *bench) dialPaced(pause time.Duration, bytes int) *client {
+	return b.dialWith(&websocket.DialOptions{HTTPClient: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &pacedConn{Conn: conn, pause: pause, bytes: bytes}, conn.(*net.TCPConn).SetReadBuffer(bytes)
+		},
+	}}})
+}
+
+type pacedConn struct {
+	net.Conn
+	pause       time.Duration
+	bytes, read int
+}
+
+func (c *pacedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	for c.read += n; c.read >= c.bytes; c.read -= c.bytes {
+		time.Sleep(c.pause)
+	}
+	return n, err
+}
+
 func (b *bench) dialWith(options *websocket.DialOptions) *client {
 	b.t.Helper()
 	socket, _, err := websocket.Dial(b.t.Context(), b.url(), options)

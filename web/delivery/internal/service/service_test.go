@@ -296,6 +296,63 @@ func TestSlowClient(t *testing.T) {
 	quick.ok("ping", nil)
 }
 
+// What waits for a client that reads nothing is a few frames, however many groups
+// it subscribes to.
+func TestSlowClientOfManyGroups(t *testing.T) {
+	b := start(t)
+	slow, writer := b.dialSmall(), b.connect("writer")
+	slow.ok("hello", fields{"version": 1, "name": "slow", "token": tokenOf("slow")})
+	const groups = 48
+	for i := range groups {
+		slow.ok("subscribe", fields{"group": fmt.Append(nil, "g", i)})
+	}
+	big := strings.Repeat("x", 1<<20)
+	for i := range groups {
+		id := fmt.Sprint("g", i)
+		writer.ok("publish", fields{"group": []byte(id), "message": privateMessage(id, 0, application, big)})
+	}
+	time.Sleep(500 * time.Millisecond)
+	// Each was counted when it was read, before it was written.
+	families, err := b.service.metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != "webmls_delivery_events_total" {
+			continue
+		}
+		if held := family.GetMetric()[0].GetCounter().GetValue(); held < 1 || held > 16 {
+			t.Errorf("%v messages of 1 MiB wait for one client, or fit into the buffers of its socket", held)
+		}
+	}
+	writer.ok("ping", nil)
+}
+
+// A client that takes each frame in time is not too slow because it has many groups.
+func TestSteadyClientOfManyGroups(t *testing.T) {
+	b := start(t, limits(func(l *Limits) { l.WriteTimeout, l.WriteRate = 2*time.Second, 1<<30 }))
+	steady, writer := b.dialPaced(100*time.Millisecond, 256<<10), b.connect("writer")
+	steady.ok("hello", fields{"version": 1, "name": "steady", "token": tokenOf("steady")})
+	const groups = 36
+	for i := range groups {
+		steady.ok("subscribe", fields{"group": fmt.Append(nil, "g", i)})
+	}
+	big := strings.Repeat("x", 384<<10)
+	for i := range groups {
+		id := fmt.Sprint("g", i)
+		writer.ok("publish", fields{"group": []byte(id), "message": privateMessage(id, 0, application, big)})
+	}
+	begin := time.Now()
+	for range groups {
+		if e := steady.event(); e.Event != "message" {
+			t.Fatalf("it was dropped after %v: %s", time.Since(begin), b.log)
+		}
+	}
+	if took := time.Since(begin); took < 2*time.Second {
+		t.Errorf("the client was not slow: %v", took)
+	}
+}
+
 func TestHello(t *testing.T) {
 	b := start(t, limits(func(l *Limits) { l.ConnectionsPerUser = 2 }))
 	long := strings.Repeat("n", 128)

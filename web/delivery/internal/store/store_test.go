@@ -810,3 +810,44 @@ func TestOddNames(t *testing.T) {
 		}
 	}
 }
+
+// What is remembered for several readers is bounded for all groups together, and
+// is given back.
+func TestRememberedMessages(t *testing.T) {
+	s := open(t, Config{DataDir: t.TempDir()})
+	s.logTail.recentBytes.Store(allRecentBytes - (3 << 20)) // what others have
+	var cursors []*Cursor[Entry]
+	for i := range 8 {
+		id := group(fmt.Sprint("g", i))
+		for k := range 3 {
+			if _, _, err := s.PublishMessage(t.Context(), Message{User: "u", Group: id, Message: append(make([]byte, 400<<10), byte(k))}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			cursor := s.FollowLog(id, 1)
+			for k := range 3 {
+				entry, err := cursor.Next(t.Context())
+				if err != nil || entry.Message[400<<10] != byte(k) {
+					t.Fatal(k, err)
+				}
+			}
+			cursors = append(cursors, cursor)
+		}
+	}
+	sum := 0
+	for _, f := range s.logTail.feeds {
+		for _, m := range f.recent {
+			sum += len(m.msg.Data)
+		}
+	}
+	if sum == 0 || sum > 3<<20 || s.logTail.recentBytes.Load() != int64(sum)+allRecentBytes-(3<<20) {
+		t.Errorf("%d bytes are remembered, %d counted", sum, s.logTail.recentBytes.Load()-allRecentBytes+(3<<20))
+	}
+	for _, cursor := range cursors {
+		cursor.Close()
+	}
+	if got := s.logTail.recentBytes.Load(); got != allRecentBytes-(3<<20) {
+		t.Errorf("%d bytes are counted when nobody reads", got)
+	}
+}
