@@ -147,8 +147,8 @@ func (c *connection) serve(ctx context.Context) error {
 func (c *connection) receive(ctx context.Context, cancel context.CancelCauseFunc, frame []byte, hello *time.Timer) error {
 	var r request
 	err := json.Unmarshal(frame, &r)
-	if err == nil && c.account != nil && (r.Op == "claimKeyPackage" || r.Op == "claimKeyPackages") {
-		if err := c.account.claims.Wait(ctx); err != nil {
+	if err == nil && c.account != nil {
+		if c.pace(ctx, &r) != nil {
 			return context.Cause(ctx)
 		}
 	}
@@ -194,6 +194,22 @@ func (c *connection) receive(ctx context.Context, cancel context.CancelCauseFunc
 // turnsAtOnce is how many subscriptions of a connection read and write at once:
 // while one writes, another reads.
 const turnsAtOnce = 2
+
+// pace waits until the user may do what a request asks for; requests that will be
+// refused too.
+func (c *connection) pace(ctx context.Context, r *request) error {
+	switch r.Op {
+	case "claimKeyPackage", "claimKeyPackages":
+		return c.account.claims.Wait(ctx)
+	case "publishCommit":
+		recipients := 0
+		for _, w := range r.Welcomes {
+			recipients += len(w.To)
+		}
+		return c.account.recipients.WaitN(ctx, min(recipients, c.service.limits.WelcomeRecipients))
+	}
+	return nil
+}
 
 // write sends one frame. A client that does not take it in time is dropped: the
 // time begins when the frames before it were taken.

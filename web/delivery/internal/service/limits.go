@@ -33,6 +33,15 @@ type Limits struct {
 	ByteBurst       int // at least Frame
 	ClaimsPerSecond int
 	ClaimBurst      int
+	// Recipients of welcomes: each is a record that is stored.
+	RecipientsPerSecond int
+	RecipientBurst      int // at least WelcomeRecipients
+
+	// Of one device's key packages, somebody else's claims take this many, and
+	// one more in each time after that: beyond it they are given the one of last
+	// resort. One user must not use up what a device has for all.
+	ClaimsPerDevice int
+	ClaimDeviceTime time.Duration
 
 	// Connections beyond the burst, at this many a second, are refused.
 	ConnectionsPerSecond int
@@ -76,6 +85,12 @@ var DefaultLimits = Limits{
 	ByteBurst:       32 << 20,
 	ClaimsPerSecond: 10,
 	ClaimBurst:      1024,
+
+	RecipientsPerSecond: 100,
+	RecipientBurst:      2048,
+
+	ClaimsPerDevice: 16,
+	ClaimDeviceTime: time.Minute,
 
 	ConnectionsPerSecond: 500,
 	ConnectionBurst:      2000,

@@ -218,3 +218,60 @@ func TestDrain(t *testing.T) {
 		t.Errorf("a connection while draining: %d", response.StatusCode)
 	}
 }
+
+// One user does not use up a device's key packages for all, and is still given
+// the one of last resort; by any of its connections, and also for each device.
+func TestClaimsOfOneDevice(t *testing.T) {
+	b := start(t, limits(func(l *Limits) { l.ClaimsPerDevice, l.ClaimDeviceTime = 3, 400*time.Millisecond }))
+	bob, mallory, again, carol := b.connect("bob"), b.connect("mallory"), b.connect("mallory"), b.connect("carol")
+	var many [][]byte
+	for i := range 20 {
+		many = append(many, keyPackage(fmt.Sprint("bob's ", i)))
+	}
+	bob.ok("publishKeyPackages", fields{"keyPackages": many})
+	for range 3 {
+		mallory.ok("claimKeyPackage", fields{"name": "bob"})
+	}
+	again.refused("NO_KEY_PACKAGE", "claimKeyPackages", fields{"name": "bob"})
+	bob.ok("publishKeyPackages", fields{"lastResort": keyPackage("bob's last")})
+	if got := again.ok("claimKeyPackage", fields{"name": "bob"}); got["lastResort"] != true {
+		t.Errorf("beyond the limit: %v", got)
+	}
+	if got := bob.ok("countKeyPackages", nil)["count"]; got != 17.0 {
+		t.Errorf("%v key packages are left, want 17", got)
+	}
+	for range 5 {
+		if got := bob.ok("claimKeyPackage", fields{"name": "bob"}); got["lastResort"] != nil {
+			t.Error("one's own are limited")
+		}
+	}
+	if got := carol.ok("claimKeyPackage", fields{"name": "bob"}); got["lastResort"] != nil {
+		t.Error("another user pays for it")
+	}
+	time.Sleep(450 * time.Millisecond)
+	if got := mallory.ok("claimKeyPackage", fields{"name": "bob"}); got["lastResort"] != nil {
+		t.Error("nothing comes back")
+	}
+}
+
+// A commit whose welcome is for a thousand devices makes a thousand records.
+func TestRecipientRate(t *testing.T) {
+	b := start(t, limits(func(l *Limits) {
+		l.WelcomeRecipients, l.RecipientBurst, l.RecipientsPerSecond = 4, 4, 8
+	}))
+	first, second := b.connect("mallory"), b.connect("mallory")
+	to := []string{"a", "b", "c", "d"}
+	begin := time.Now()
+	for epoch, c := range []*client{first, second, first} {
+		c.ok("publishCommit", fields{"group": []byte("g"), "message": privateMessage("g", uint64(epoch), commit, "c"),
+			"welcomes": []fields{{"to": to, "welcome": welcomeMessage("w")}}})
+	}
+	if took := time.Since(begin); took < 900*time.Millisecond {
+		t.Errorf("twelve recipients took %v", took)
+	}
+	begin = time.Now()
+	first.ok("publishCommit", fields{"group": []byte("g"), "message": privateMessage("g", 3, commit, "c")})
+	if took := time.Since(begin); took > 400*time.Millisecond {
+		t.Errorf("a commit for nobody new took %v", took)
+	}
+}

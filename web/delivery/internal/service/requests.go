@@ -289,7 +289,16 @@ func (c *connection) claimKeyPackage(ctx context.Context, r *request) (any, erro
 }
 
 func (c *connection) claim(ctx context.Context, a store.Address) ([]byte, bool, error) {
-	keyPackage, lastResort, err := c.service.config.Store.ClaimKeyPackage(ctx, a)
+	state := c.service.config.Store
+	var keyPackage []byte
+	var lastResort bool
+	var err error
+	if owner, _ := a.Split(); owner == c.user || c.account.mayClaim(a, &c.service.limits) {
+		keyPackage, lastResort, err = state.ClaimKeyPackage(ctx, a)
+	} else {
+		lastResort = true
+		keyPackage, err = state.LastResort(ctx, a)
+	}
 	switch {
 	case errors.Is(err, store.ErrNoKeyPackage):
 		c.service.metrics.claims.WithLabelValues("none").Inc()

@@ -221,8 +221,34 @@ func (s *Service) remove(c *connection) {
 
 // user is what the connections of one user to this process share.
 type user struct {
-	connections   int
-	bytes, claims *rate.Limiter
+	connections               int
+	bytes, claims, recipients *rate.Limiter
+
+	mu      sync.Mutex
+	devices map[store.Address]*rate.Limiter // of others, whose key packages were claimed
+	claimed time.Time                       // when the last one was
+}
+
+// mostDevices is of how many devices a user's claims are counted, each by itself.
+const mostDevices = 4096
+
+// mayClaim tells whether a user may have another of a device's key packages now.
+func (u *user) mayClaim(a store.Address, limits *Limits) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.claimed = time.Now()
+	l := u.devices[a]
+	if l == nil {
+		for other := range u.devices {
+			if len(u.devices) < mostDevices {
+				break
+			}
+			delete(u.devices, other)
+		}
+		l = rate.NewLimiter(rate.Every(limits.ClaimDeviceTime), limits.ClaimsPerDevice)
+		u.devices[a] = l
+	}
+	return l.Allow()
 }
 
 // enter makes a connection its user's, if the user may have another one.
@@ -234,6 +260,9 @@ func (s *Service) enter(c *connection, name, device string) bool {
 		u = &user{
 			bytes:  rate.NewLimiter(rate.Limit(s.limits.BytesPerSecond), max(s.limits.ByteBurst, s.limits.Frame)),
 			claims: rate.NewLimiter(rate.Limit(s.limits.ClaimsPerSecond), s.limits.ClaimBurst),
+			recipients: rate.NewLimiter(rate.Limit(s.limits.RecipientsPerSecond),
+				max(s.limits.RecipientBurst, s.limits.WelcomeRecipients)),
+			devices: make(map[store.Address]*rate.Limiter),
 		}
 		s.users[name] = u
 	}
@@ -253,10 +282,20 @@ func (s *Service) forget() {
 		return
 	}
 	for name, u := range s.users {
-		if u.connections == 0 && u.claims.Tokens() >= float64(s.limits.ClaimBurst) {
+		if u.connections == 0 && u.rested(&s.limits) {
 			delete(s.users, name)
 		}
 	}
+}
+
+// rested tells whether all that a user had used of its rates has come back.
+func (u *user) rested(limits *Limits) bool {
+	if u.claims.Tokens() < float64(limits.ClaimBurst) || u.recipients.Tokens() < float64(u.recipients.Burst()) {
+		return false
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return time.Since(u.claimed) > limits.ClaimDeviceTime*time.Duration(limits.ClaimsPerDevice)
 }
 
 // Drain tells load balancers that the service goes away, then closes the

@@ -106,15 +106,25 @@ func (s *Store) ClaimKeyPackage(ctx context.Context, a Address) (keyPackage []by
 		}
 		from = msg.Sequence + 1 // another claim was faster
 	}
-	msg, err := readLast(ctx, s.users, lastResortSubject(a))
+	keyPackage, err = s.LastResort(ctx, a)
 	if err != nil {
 		return nil, false, err
 	}
-	if msg == nil {
-		return nil, false, ErrNoKeyPackage
-	}
 	s.hintStock(a)
-	return msg.Data, true, nil
+	return keyPackage, true, nil
+}
+
+// LastResort returns a device's key package of last resort. ErrNoKeyPackage if it
+// has none.
+func (s *Store) LastResort(ctx context.Context, a Address) ([]byte, error) {
+	msg, err := readLast(ctx, s.users, lastResortSubject(a))
+	if err != nil {
+		return nil, err
+	}
+	if msg == nil {
+		return nil, ErrNoKeyPackage
+	}
+	return msg.Data, nil
 }
 
 // CountKeyPackages is the number of a device's key packages not yet claimed,
