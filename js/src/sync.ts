@@ -19,10 +19,10 @@
  */
 import type { Group } from "./group.js";
 import { GroupSync } from "./sync/group-sync.js";
-import { deleteRows } from "./sync/rows.js";
 import { SyncError, type SyncOptions, type Transport } from "./sync/types.js";
 
 export { GroupSync } from "./sync/group-sync.js";
+export { deleteSyncDatabase } from "./sync/rows.js";
 export { SyncError } from "./sync/types.js";
 export type * from "./sync/types.js";
 
@@ -32,11 +32,6 @@ export type * from "./sync/types.js";
  * database one does the work; the others hand over what they are asked for, and hear of all.
  */
 export async function sync(group: Group, transport: Transport, options: SyncOptions): Promise<GroupSync> {
-  if (typeof options?.database !== "string" && options?.database !== null) throw new SyncError("IMPOSSIBLE", "database: want a string or null");
+  if (typeof options?.database !== "string" && options?.database !== null) throw new SyncError("IMPOSSIBLE", "database");
   return GroupSync.start(group, transport, options);
-}
-
-/** Deletes what is kept about the groups of a database; `MLS.deleteDatabase` does not. */
-export async function deleteSyncDatabase(database: string): Promise<void> {
-  await deleteRows(database);
 }

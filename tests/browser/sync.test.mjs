@@ -363,6 +363,287 @@ describe("webmls/sync", { timeout: 170_000 }, () => {
     assert.deepEqual(result, { epoch: 1, after: 2, welcomes: 0, names: ["p0", "p1", "p2"] });
   });
 
+  onPages("a service that calls all data stale is asked with patience, and nothing is sealed twice", 1, async (page) => {
+    const result = await page.evaluate(async (seed) => {
+      const { World, until, pause } = await import("/scripts/sync-world.js");
+      const world = await World.open(seed, 2, 0);
+      const { service } = world;
+      const [alice, bob] = world.people;
+      const take = service.take.bind(service);
+      let asked = 0;
+      let lies = true;
+      service.take = (name, publication) => {
+        if (publication.kind !== "application" || !lies) return take(name, publication);
+        asked++;
+        return { result: "stale" };
+      };
+      let sealed = 0;
+      const seal = alice.group.send.bind(alice.group);
+      alice.group.send = (...args) => (sealed++, seal(...args));
+      const kept = await alice.sync.send("once");
+      await pause(1_500);
+      lies = false;
+      await kept.done;
+      // Of an epoch that has passed, it is sealed again, once.
+      service.take = (name, publication) => (publication.kind === "application" && name === "p0" && sealed === 2 ? { result: "stale" } : take(name, publication));
+      const later = await alice.sync.send("of another epoch");
+      await (await bob.sync.update()).done;
+      await later.done;
+      await until("bob has both", () => bob.delivered.length === 2);
+      const result = { asked, sealed, delivered: bob.delivered };
+      await world.close();
+      return result;
+    }, seed);
+    assert.ok(result.asked > 1 && result.asked < 30, `asked ${result.asked} times in 1.5 s, with 20 to 300 ms in between`);
+    assert.equal(result.sealed, 3);
+    assert.deepEqual(result.delivered, ["once", "of another epoch"]);
+  });
+
+  onPages("what is withdrawn while the log is read is not carried out", 1, async (page) => {
+    const result = await page.evaluate(async (seed) => {
+      const { World, pause } = await import("/scripts/sync-world.js");
+      const world = await World.open(seed, 2, 0);
+      const { service } = world;
+      const [alice, bob] = world.people;
+      const transport = service.transport.bind(service);
+      let gate;
+      service.transport = (name) => {
+        const honest = transport(name);
+        return { ...honest, fetch: async (...args) => (await gate, honest.fetch(...args)) };
+      };
+      const options = { since: service.cursor("p0", service.branches[0].log.length), poll: 60_000, timeout: 20_000 };
+      await alice.sync.stop();
+      await alice.live(alice.group, options);
+      await pause(200);
+      let open;
+      gate = new Promise((resolve) => (open = resolve));
+      const bobIs = (await alice.group.members()).find(({ name }) => name === "p1");
+      const kept = await alice.sync.remove(bobIs);
+      await pause(100); // it reads the log now
+      await alice.sync.withdraw(kept.id);
+      const end = await kept.done.then(() => "held", (error) => error.code);
+      open();
+      await pause(500);
+      const names = (await alice.group.members()).map(({ name }) => name);
+      // So is one that comes while its commit is made.
+      const commit = alice.group.commit.bind(alice.group);
+      let withdrawing;
+      alice.group.commit = async (...args) => {
+        withdrawing ??= alice.sync.withdraw(second.id).then(() => "withdrawn", (error) => error.code);
+        await withdrawing;
+        return commit(...args);
+      };
+      const second = await alice.sync.remove(bobIs);
+      const state = await second.done.then(() => "held", (error) => error.code);
+      const result = { end, names, state, withdrawing: await withdrawing, status: bob.sync.status };
+      await world.close();
+      return result;
+    }, seed);
+    assert.deepEqual(result.names, ["p0", "p1"], "the withdrawn removal was carried out");
+    assert.equal(result.end, "WITHDRAWN");
+    assert.deepEqual([result.state, result.withdrawing], ["held", "PUBLISHED"]);
+  });
+
+  onPages("a clock that is set back holds up no commit, and does not keep old keys for ever", 1, async (page) => {
+    const result = await page.evaluate(async (seed) => {
+      const { World, until } = await import("/scripts/sync-world.js");
+      const world = await World.open(seed, 2, 0);
+      const { service } = world;
+      const [alice, bob] = world.people;
+      const clock = Date.now;
+      let ahead = 30 * 86_400_000;
+      Date.now = () => clock() + ahead;
+      const take = service.take.bind(service);
+      let refused = 0;
+      service.take = (name, publication) => {
+        if (ahead === 0 || name !== "p0") return take(name, publication);
+        refused++;
+        return { result: publication.kind === "commit" ? "stale" : "accepted" };
+      };
+      const since = () => ({ since: service.cursor("p1", service.branches[0].log.length) });
+      await bob.sync.stop();
+      await bob.live(bob.group, { ...since(), updateAfter: { days: 20 } });
+      const kept = [await alice.sync.update(), await alice.sync.send("late")];
+      await until("both were put off", () => refused > 3);
+      const key = async () => String((await alice.group.member((await alice.group.members()).find(({ name }) => name === "p1"))).encryptionKey);
+      const first = await key();
+      ahead = 0;
+      let settled = 0;
+      for (const { done } of kept) done.then(() => settled++);
+      await until("both are made up for", () => settled === 2, 10_000);
+      await until("bob's keys, which seem to be of the future, are renewed", async () => (await key()) !== first, 10_000);
+      Date.now = clock;
+      await world.close();
+      return true;
+    }, seed);
+    assert.equal(result, true);
+  });
+
+  onPages("a fork is known after a reload, until one stays; no number of false alarms hides a real one", 1, async (page) => {
+    const first = await page.evaluate(async (seed) => {
+      const { World, Person, until, pause } = await import("/scripts/sync-world.js");
+      const world = await World.open(seed, 2, 0);
+      const alice = await new Person(world, "alice").open("forked");
+      world.service.branches[0].log.length = 0;
+      await alice.live(await alice.mls.createGroup(alice.identity), { database: "forked" });
+      await (await alice.sync.send("something to forge")).done;
+      const { log } = world.service.branches[0];
+      const real = log.at(-1);
+      const mark = 5 + real[4] + 8 + 1 + 1 + 13; // behind the head of the message, and that of the marks
+      for (let i = 1; i < 80; i++) {
+        const forged = new Uint8Array(real);
+        forged[mark] ^= i;
+        forged[mark + 8 + 1] ^= 1; // the encrypted sender
+        log.push(forged);
+      }
+      alice.sync.refresh();
+      await until("it was alarmed", () => alice.has("fork").length > 0);
+      await until("all were read", () => alice.has("refused").length >= 79);
+      const alarms = alice.has("fork").length;
+      alice.sync.stay();
+      alice.sync.refresh();
+      await until("the alarm is over", () => alice.sync.status === "live");
+      const statement = await alice.sync.statement();
+      statement[13] ^= 0x80;
+      const compared = await alice.sync.compare(statement);
+      await until("it is reported", () => alice.sync.status === "forked");
+      const last = alice.has("fork").at(-1);
+      await pause(500);
+      await alice.sync.stop();
+      return { id: [...alice.group.id], alarms, compared, evidence: last.evidence };
+    }, seed);
+    assert.deepEqual({ ...first, id: [] }, { id: [], alarms: 64, compared: "forked", evidence: "statement" });
+    await page.reload();
+    const second = await page.evaluate(async ({ id }) => {
+      const { Person, Service, chance, until } = await import("/scripts/sync-world.js");
+      const alice = await new Person({ service: new Service(chance(1)) }, "alice").open("forked");
+      const group = await alice.mls.group(new Uint8Array(id));
+      await alice.live(group, { database: "forked" });
+      await until("it runs", () => !["starting", "following"].includes(alice.sync.status));
+      await until("the round is over", () => ["forked", "live"].includes(alice.sync.status));
+      const [status, told] = [alice.sync.status, alice.has("fork").map(({ evidence }) => evidence)];
+      alice.sync.stay();
+      await until("it is live", () => alice.sync.status === "live");
+      await alice.sync.stop();
+      await alice.live(group, { database: "forked" });
+      await until("it runs again", () => alice.sync.status === "live");
+      await alice.sync.stop();
+      await alice.mls.close();
+      return { status, told, after: alice.has("fork").length };
+    }, first);
+    assert.deepEqual(second, { status: "forked", told: ["statement"], after: 1 });
+  });
+
+  onPages("who comes back from a fork seals anew what was not published", 1, async (page) => {
+    const result = await page.evaluate(async (seed) => {
+      const { World, until } = await import("/scripts/sync-world.js");
+      const world = await World.open(seed, 3, 0);
+      const { service } = world;
+      const [alice, bob, carol] = world.people;
+      service.part(["p2"]);
+      await (await alice.sync.update()).done;
+      await (await carol.sync.update()).done;
+      const take = service.take.bind(service);
+      let offline = true;
+      service.take = (name, publication) => {
+        if (offline && publication.kind === "application") throw new Error("the connection was lost");
+        return take(name, publication);
+      };
+      const kept = await carol.sync.send("not forgotten");
+      service.branchOf.set("p2", 0);
+      const groupInfo = () => alice.group.groupInfo();
+      const rejoined = carol.sync.rejoin({ mls: carol.mls, identity: carol.identity, groupInfo });
+      offline = false;
+      await rejoined;
+      await kept.done;
+      await until("the others can read it", () => [alice, bob].every(({ delivered }) => delivered.includes("not forgotten")), 5_000);
+      const result = { refused: [...alice.has("refused"), ...bob.has("refused")].length, sent: carol.has("sent").map(({ state }) => state) };
+      await world.close();
+      return result;
+    }, seed);
+    assert.deepEqual(result, { refused: 0, sent: ["sent"] });
+  });
+
+  onPages("large messages are received a few at once, and a source that says nothing holds up no end", 1, async (page) => {
+    const result = await page.evaluate(async (seed) => {
+      const { World, until, pause } = await import("/scripts/sync-world.js");
+      const world = await World.open(seed, 2, 0);
+      const { service } = world;
+      const [alice, bob] = world.people;
+      let most = 0;
+      let count = 0;
+      const receive = bob.group.receiveAll.bind(bob.group);
+      bob.group.receiveAll = (messages) => {
+        most = Math.max(most, messages.reduce((n, { length }) => n + length, 0));
+        count = Math.max(count, messages.length);
+        return receive(messages);
+      };
+      for (let i = 0; i < 24; i++) service.branches[0].log.push(new Uint8Array(1 << 20));
+      for (let i = 0; i < 600; i++) service.branches[0].log.push(new Uint8Array(8));
+      await (await alice.sync.send("behind it")).done;
+      bob.sync.refresh();
+      await until("bob has it", () => bob.delivered.length === 1);
+      // Whoever is asked for a GroupInfo may never answer.
+      const rejoined = bob.sync.rejoin({ mls: bob.mls, identity: bob.identity, groupInfo: () => new Promise(() => {}) }).catch(({ code }) => code);
+      await pause(100);
+      const stopped = await Promise.race([bob.sync.stop().then(() => "stopped"), pause(5_000)]);
+      // A transport may fail without a word.
+      service.transport("p0");
+      const transport = service.transport.bind(service);
+      let dumb = true;
+      service.transport = (name) => ({ ...transport(name), fetch: (...args) => (dumb ? Promise.reject() : transport(name).fetch(...args)) });
+      await alice.sync.stop();
+      await alice.live(alice.group, { since: service.cursor("p0", service.branches[0].log.length) });
+      await until("it is told", () => alice.has("trouble").length > 1, 5_000);
+      dumb = false;
+      await (await alice.sync.update()).done;
+      const result = { most, count, stopped, rejoined: await rejoined };
+      await world.close();
+      return result;
+    }, seed);
+    assert.ok(result.most <= 6 << 20, `${result.most} bytes at once`);
+    assert.ok(result.count > 100 && result.count <= 256, `${result.count} messages at once`);
+    assert.deepEqual([result.stopped, result.rejoined], ["stopped", "STOPPED"]);
+  });
+
+  onPages("a state that was restored can leave, and a group that is continued elsewhere is left in peace", 1, async (page) => {
+    const result = await page.evaluate(async (seed) => {
+      const { World, until } = await import("/scripts/sync-world.js");
+      const end = { holds: async (group) => (await group.info()).status === "read-only", contents: () => ({ reInit: {} }) };
+      const world = await World.open(seed, 3, 0, { intents: { end } });
+      const { service } = world;
+      const [alice, bob, carol] = world.people;
+      // As MLS says it of a state that was restored: nothing but a commit is made before fresh keys.
+      let restored = true;
+      const [info, leave] = [carol.group.info.bind(carol.group), carol.group.leave.bind(carol.group)];
+      carol.group.info = async () => ({ ...(await info()), rolledBack: restored });
+      carol.group.leave = async (...args) => {
+        if (restored) throw Object.assign(new Error("commit first"), { code: "STATE_ROLLED_BACK" });
+        return leave(...args);
+      };
+      carol.group.on("group-update", ({ own }) => (restored &&= !own));
+      await (await carol.sync.leave()).done;
+      // Bob's message waits; the group ends before it is published.
+      const take = service.take.bind(service);
+      service.take = (name, publication) => {
+        if (name === "p1" && publication.kind === "application") {
+          if (Number(bob.group.epoch) === epoch) throw new Error("the connection was lost");
+          return { result: "stale" };
+        }
+        return take(name, publication);
+      };
+      const epoch = Number(bob.group.epoch);
+      const late = await bob.sync.send("too late");
+      await (await alice.sync.want({ kind: "custom", name: "end" })).done;
+      const code = await late.done.then(() => "sent", (error) => error.code);
+      await until("all is quiet", () => alice.sync.status === "live" && bob.sync.status === "live", 5_000);
+      const result = { code, carol: carol.sync.status, status: (await bob.group.info()).status };
+      await world.close();
+      return result;
+    }, seed);
+    assert.deepEqual(result, { code: "EXPIRED", carol: "removed", status: "read-only" });
+  });
+
   onPages("policies renew keys and remove whose lifetime ran out; who leaves is let go", 1, async (page) => {
     const result = await page.evaluate(async (seed) => {
       const { World, Person, until, pause } = await import("/scripts/sync-world.js");
@@ -549,9 +830,19 @@ describe("webmls/sync", { timeout: 170_000 }, () => {
         await (await alice.sync.want({ kind: "custom", name: "word", data: "two" })).done;
         await (await alice.sync.send("from the other tab")).done;
         const refused = await alice.sync.rejoin({}).catch((error) => error.code);
+        // What it is given it hands on, and so is what is decided here.
+        const statement = await alice.sync.statement();
+        statement[13] ^= 1;
+        await alice.sync.compare(statement);
+        await until("it hears of the fork", () => alice.has("fork").length === 1);
+        alice.sync.stay();
         return { status: alice.sync.status, calls, words: await alice.words(), refused };
       }, log);
-      await one.evaluate(() => alice.sync.stop());
+      await one.evaluate(async () => {
+        const { until } = await import("/scripts/sync-world.js");
+        await until("it stays", () => alice.has("fork").length === 1 && alice.sync.status === "live");
+        await alice.sync.stop();
+      });
       const taken = await other.evaluate(async () => {
         const { until } = await import("/scripts/sync-world.js");
         await (await alice.sync.want({ kind: "custom", name: "word", data: "three" })).done;

@@ -27,6 +27,7 @@ export class Ahead {
     this.#most = most;
   }
 
+  /** How many wait. */
   get size(): number {
     return this.#held.size;
   }
@@ -58,17 +59,12 @@ export class Ahead {
       this.#bytes -= waiting.message.length;
       ready.push(waiting);
     }
-    return ready.sort((a, b) => (a.epoch < b.epoch ? -1 : a.epoch > b.epoch ? 1 : 0));
-  }
-
-  /** Whether any message waits. */
-  get waits(): boolean {
-    return this.#held.size > 0;
+    return ready.sort((a, b) => Number(a.epoch - b.epoch));
   }
 
   /** Whether all that has come was handled. */
   get complete(): boolean {
-    return !this.waits && !this.#forgot;
+    return this.size === 0 && !this.#forgot;
   }
 
   /** Whether the log must be read again, now that there is another epoch; said once. */

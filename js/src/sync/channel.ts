@@ -4,8 +4,8 @@ import type { SyncEventMap } from "./types.js";
 /** An event that is told, by its type. */
 export type Told = { [K in keyof SyncEventMap]: { type: K; event: SyncEventMap[K] } }[keyof SyncEventMap];
 
-/** What is told: that there is something to do, an event, or a statement that was given to a tab that does not do the work. */
-export type Notice = { kind: "wake" } | ({ kind: "event" } & Told) | { kind: "statement"; statement: Uint8Array };
+/** What is told: that there is something to do, an event, or that one stays or a statement, which a tab was given that does not do the work. */
+export type Notice = { kind: "wake" } | { kind: "stay" } | ({ kind: "event" } & Told) | { kind: "statement"; statement: Uint8Array };
 
 /** One tab's place among those that keep a group; alone where there is no database that they could share. */
 export class SyncChannel {

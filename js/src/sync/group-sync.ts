@@ -31,21 +31,24 @@ import * as wire from "./wire.js";
 const day = 86_400_000;
 /** How long an intent that holds is remembered, in epochs: so far back a fork can undo it. */
 const remembered = BigInt(wire.keptMarks);
-/** How many pages of the log are read in one round, and how many messages are received at once. */
-const [mostPages, mostAtOnce] = [256, 256];
+/** How many pages of the log are read in one round; of how many bytes messages are received at once, but for the last of them, and as how many more each counts: small ones are 256. */
+const [mostPages, mostAtOnce, overhead] = [256, 4 << 20, 16 << 10];
 /** How often expired leaves are looked for, and by how much each member waits for the one before it, in ms. */
 const [expiryCheck, expiryTurn] = [3_600_000, 3_600_000];
 /** How many times the log is read again for what is missing, until something moves. */
 const mostMissing = 12;
-/** How many different forks are reported: what shows them can be made up. */
+/** How many different forks are reported that messages show: these can be made up. */
 const mostForks = 64;
 
 /** What is refused now and may be received later. */
-const waits = new Set(["EPOCH_AHEAD", "PROPOSAL_UNKNOWN", "PSK_UNKNOWN", "AUTHENTICATOR_FAILED"]);
-/** What is no news: it was received before, or is from before this client's time. */
-const known = new Set(["ALREADY_PROCESSED", "EPOCH_BEHIND", "NOT_A_MEMBER", "WRONG_GROUP"]);
+const waits = /^(EPOCH_AHEAD|PROPOSAL_UNKNOWN|PSK_UNKNOWN|AUTHENTICATOR_FAILED)$/;
+/** What is no news: it was received before, or is from before this client's time, or a commit is to follow it. */
+const known = /^(ALREADY_PROCESSED|EPOCH_BEHIND|NOT_A_MEMBER|WRONG_GROUP|STATE_ROLLED_BACK)$/;
 /** Failures of an operation that say nothing about what was asked for. */
-const passing = new Set(["AUTHENTICATOR_FAILED", "PSK_UNKNOWN", "PENDING_COMMIT", "STALE", "CANCELLED", "CLOSED"]);
+const passing = /^(AUTHENTICATOR_FAILED|PSK_UNKNOWN|PENDING_COMMIT|STALE|CANCELLED|CLOSED|(STORE|INSTANCE)_.*)$/;
+
+/** Why nothing can be sent before the next commit. */
+const mustCommit = /^(PENDING_PROPOSALS|STATE_ROLLED_BACK)$/;
 
 interface Waiter {
   resolve(): void;
@@ -98,13 +101,12 @@ export class GroupSync {
   #commitWanted = false;
   #ignoreProposals = false;
   #proposalsSince: number | undefined;
-  #expiryChecked = 0;
+  #expiryChecked = -Infinity;
   /** When a commit may be made or published again, after a race was lost or nothing came of it. */
   #notBefore = 0;
   #draining: Promise<void> | undefined;
   /** Whether there may be something in the inbox. */
   #fresh = false;
-  #forked = false;
   #rejoining: { by: Rejoining; done: Waiter } | undefined;
 
   private constructor(group: Group, transport: Transport, options: SyncOptions, rows: Rows) {
@@ -149,12 +151,12 @@ export class GroupSync {
 
   /** Adds the owner of a key package. */
   async add(keyPackage: Uint8Array, options: AddOptions = {}): Promise<Kept> {
-    return this.want({ kind: "add", keyPackage, ...(options.to === undefined ? {} : { to: options.to }) });
+    return this.want({ kind: "add", keyPackage, ...options });
   }
 
   /** Removes a member. */
   async remove(member: Member): Promise<Kept> {
-    return this.want({ kind: "remove", leaf: member.leaf, signatureKey: member.signatureKey });
+    return this.want(removalOf(member));
   }
 
   /** Gives this client fresh keys. */
@@ -191,7 +193,12 @@ export class GroupSync {
     if (!row || row.held !== undefined) return;
     if (place?.pending?.intents.includes(id)) throw new SyncError("PUBLISHED");
     await this.#rows.change([[`intent/${id}`, undefined]]);
-    this.#tell({ type: "intent", event: { id, intent: row.intent, state: "failed", failure: { code: "WITHDRAWN", message: "WITHDRAWN" } } });
+    // Who makes a commit first writes down for what, and then looks what is still wanted; this is the other way round.
+    if ((await this.#rows.load()).place?.pending?.intents.includes(id)) {
+      await this.#rows.change([[`intent/${id}`, row]]);
+      throw new SyncError("PUBLISHED");
+    }
+    this.#tell({ type: "intent", event: { id, intent: row.intent, state: "failed", failure: { code: "WITHDRAWN", message: "given up" } } });
     this.#wake();
   }
 
@@ -241,7 +248,7 @@ export class GroupSync {
   async rejoin(by: Rejoining): Promise<void> {
     this.#mustRun();
     if (!this.#leading) throw new SyncError("FOLLOWING");
-    this.#rejoining?.done.reject(new SyncError("WITHDRAWN", "another rejoining was begun"));
+    this.#rejoining?.done.reject(new SyncError("WITHDRAWN"));
     await new Promise<void>((resolve, reject) => {
       this.#rejoining = { by, done: { resolve, reject } };
       this.#wake();
@@ -255,22 +262,28 @@ export class GroupSync {
 
   /** Stays on this branch of a fork: the alarm was false, or it is the others who come back. */
   stay(): void {
-    this.#forked = false;
+    if (!this.#leading) return this.#channel.post({ kind: "stay" });
+    delete this.#place.fork;
+    this.#writePlace();
     this.#wake();
   }
 
   /** Ends this. What is kept goes on when the group is synced again. */
   async stop(): Promise<void> {
-    if (!this.#end.signal.aborted) this.#finish("stopped", "STOPPED");
+    if (!this.#ended) this.#finish("stopped", "STOPPED");
     await this.#worked;
     this.#rows.close();
   }
 
   // What is kept
 
+  get #ended(): boolean {
+    return this.#end.signal.aborted;
+  }
+
   #mustRun(): void {
     if (this.#status === "removed") throw new SyncError("REMOVED");
-    if (this.#end.signal.aborted) throw new SyncError("STOPPED");
+    if (this.#ended) throw new SyncError("STOPPED");
   }
 
   async #keep(kind: "intent" | "outbox", row: IntentRow | { message: Uint8Array }): Promise<Kept> {
@@ -285,6 +298,10 @@ export class GroupSync {
 
   #write(name: string, row: Change[number][1]): void {
     this.#changed.set(name, row);
+  }
+
+  #writePlace(): void {
+    this.#write("place", this.#place);
   }
 
   async #store(): Promise<void> {
@@ -302,6 +319,11 @@ export class GroupSync {
   /** The intents that are to be carried out, in their order. */
   get #wanted(): [string, IntentRow][] {
     return [...this.#intents].filter(([, row]) => row.held === undefined);
+  }
+
+  /** Those of them that a commit of one's own carries out. */
+  get #changes(): [string, IntentRow][] {
+    return this.#wanted.filter(([, { intent }]) => intent.kind !== "leave");
   }
 
   #settle(id: string, row: IntentRow, failure?: Failure, epoch = this.#group.epoch): void {
@@ -326,7 +348,7 @@ export class GroupSync {
   }
 
   async #lead(): Promise<void> {
-    if (this.#end.signal.aborted) return;
+    if (this.#ended) return;
     this.#leading = true;
     const wake = () => this.#wake(true);
     globalThis.addEventListener?.("online", wake);
@@ -334,10 +356,10 @@ export class GroupSync {
     try {
       unsubscribe = await this.#attempt(async () => this.#transport.subscribe(this.#group.id, () => this.#wake()));
       await this.#attempt(() => this.#begin());
-      while (!this.#end.signal.aborted) {
+      while (!this.#ended) {
         this.#again = false;
         const rest = await this.#attempt(() => this.#round());
-        if (!this.#again && !this.#end.signal.aborted) await this.#sleep(rest ?? 0);
+        if (!this.#again && !this.#ended) await this.#sleep(rest ?? 0);
       }
     } finally {
       this.#leading = false;
@@ -348,13 +370,13 @@ export class GroupSync {
 
   /** Does something, and where that fails waits and does it again. */
   async #attempt<T>(action: () => Promise<T>): Promise<T | undefined> {
-    while (!this.#end.signal.aborted) {
+    while (!this.#ended) {
       try {
         const result = await action();
         this.#tries.failed = 0;
         return result;
       } catch (error) {
-        if (this.#end.signal.aborted) break;
+        if (this.#ended) break;
         if (codeOf(error) === "CLOSED") return void this.#finish("stopped", "STOPPED"); // the client is
         const wait = this.#backoff(this.#tries.failed++);
         this.#become("unreachable");
@@ -371,11 +393,12 @@ export class GroupSync {
     if (contents.place) this.#place = contents.place;
     else {
       const { since } = this.#options;
-      if (since !== undefined) this.#place = { ...this.#place, cursor: since, begun: since, first: since };
+      if (since !== undefined) Object.assign(this.#place, { cursor: since, begun: since, first: since });
       this.#place.updated.epoch = this.#group.epoch;
     }
     this.#head = this.#place.cursor;
     await this.#mark();
+    if (this.#place.fork) this.#fork(this.#place.fork);
     this.#drain();
   }
 
@@ -384,13 +407,12 @@ export class GroupSync {
     await this.#store();
     this.#load(await this.#rows.load());
     await this.#catchUp();
-    if (this.#end.signal.aborted) return 0;
+    if (this.#ended) return 0;
     const rest = Math.min(await this.#publishOutbox(), await this.#carryOut(), this.#jittered(this.#options.poll ?? 60_000));
     await this.#store();
-    if (this.#end.signal.aborted) return 0;
-    if (this.#forked) this.#become("forked");
-    else this.#become(this.#ahead.waits ? "behind" : "live");
-    return this.#ahead.waits ? Math.min(rest, this.#backoff(this.#tries.missing++)) : rest;
+    if (this.#ended) return 0;
+    this.#become(this.#place.fork ? "forked" : this.#ahead.size ? "behind" : "live");
+    return this.#ahead.size ? Math.min(rest, this.#backoff(this.#tries.missing++)) : rest;
   }
 
   #sleep(ms: number): Promise<void> {
@@ -441,12 +463,13 @@ export class GroupSync {
   /** Reads the log up to its end; from where the epoch began, when something is missing. */
   async #catchUp(): Promise<void> {
     let from = this.#from();
-    for (let pages = 0; pages < mostPages && !this.#end.signal.aborted; pages++) {
+    for (let pages = 0; pages < mostPages && !this.#ended; pages++) {
       const before = this.#group.epoch;
       const { entries, more } = await this.#ask((signal) => this.#transport.fetch(this.#group.id, from, signal));
-      for (let at = 0; at < entries.length; at += mostAtOnce) {
-        await this.#receive(entries.slice(at, at + mostAtOnce));
-        if (this.#end.signal.aborted) return;
+      for (let at = 0, to = 0; at < entries.length; at = to) {
+        for (let bytes = 0; to < entries.length && bytes < mostAtOnce; to++) bytes += entries[to]!.message.length + overhead;
+        await this.#receive(entries.slice(at, to));
+        if (this.#ended) return;
       }
       from = entries.at(-1)?.cursor ?? from;
       this.#head = from;
@@ -457,7 +480,7 @@ export class GroupSync {
       this.#drain();
       if (!again && (entries.length === 0 || !more)) break;
     }
-    if (this.#ahead.waits) {
+    if (this.#ahead.size) {
       const failure = this.#ahead.first?.failure;
       if (this.#tries.missing > mostMissing && failure?.code === "EPOCH_AHEAD") this.#ahead.forget();
       // What comes in a wrong order is not missing: the first time nothing is said.
@@ -467,16 +490,15 @@ export class GroupSync {
 
   /** Where to read on; where something is missing further back, and now and then from the beginning. */
   #from(): Cursor | undefined {
-    const tries = Math.max(this.#ahead.waits ? this.#tries.missing + 1 : 0, this.#tries.unheard - 1);
+    const tries = Math.max(this.#ahead.size ? this.#tries.missing + 1 : 0, this.#tries.unheard - 1);
     if (tries <= 0) return this.#head;
     return tries % 6 === 0 ? this.#place.first : this.#place.begun;
   }
 
   #keepPlace(): void {
-    const { begun, ...place } = this.#place;
-    const cursor = this.#ahead.complete ? this.#head : begun;
-    this.#place = { ...place, ...(begun === undefined ? {} : { begun }), ...(cursor === undefined ? {} : { cursor }) };
-    this.#write("place", this.#place);
+    const cursor = this.#ahead.complete ? this.#head : this.#place.begun;
+    if (cursor !== undefined) this.#place.cursor = cursor;
+    this.#writePlace();
   }
 
   /** Receives messages of the log, and what has waited for them. */
@@ -490,7 +512,7 @@ export class GroupSync {
         const entry = batch[i]!;
         if (result.type !== "refused") news = true;
         await this.#learn(entry, result);
-        if (this.#end.signal.aborted) return;
+        if (this.#ended) return;
       }
       if (this.#group.epoch !== before) await this.#mark();
       batch = news ? this.#ahead.take(this.#group.epoch) : [];
@@ -499,17 +521,18 @@ export class GroupSync {
 
   /** What became of a message. */
   async #learn({ cursor, message }: Logged, result: Received): Promise<void> {
+    if (result.type === "own" || result.type === "refused") {
+      // Also what MLS does not know for one's own any more, among many.
+      const [id] = [...this.#outbox].find(([, row]) => wire.same(row.message, message)) ?? [];
+      if (id !== undefined) {
+        this.#tries.unheard = 0;
+        return this.#sent(id, "sent");
+      }
+    }
     switch (result.type) {
       case "proposal":
         this.#proposals.push(message);
         return;
-      case "own": {
-        const [id] = [...this.#outbox].find(([, row]) => wire.same(row.message, message)) ?? [];
-        if (id === undefined) return;
-        this.#tries.unheard = 0;
-        this.#sent(id, "sent");
-        return;
-      }
       case "group-update":
         this.#place.begun = cursor;
         this.#proposals.length = 0;
@@ -533,42 +556,38 @@ export class GroupSync {
     const failure = failureOf(error);
     const outside = wire.outsideOf(message);
     if (outside && code !== "ALREADY_PROCESSED") this.#suspect(wire.readMarks(outside.authenticatedData).marks, "message");
-    if (waits.has(code)) {
+    if (waits.test(code)) {
       if (outside) await this.#ahead.add({ message, epoch: outside.epoch, cursor, failure }, this.#group.epoch);
-      return;
-    }
-    if (code === "STATE_ROLLED_BACK") {
-      this.#commitWanted = true;
       return;
     }
     // The service has taken a commit that it said it would not: others went on with it.
     if (code === "OWN_MESSAGE_UNKNOWN" && outside?.content === wire.commitContent && outside.epoch === this.#group.epoch) {
       this.#fork({ epoch: outside.epoch + 1n, common: outside.epoch, evidence: "own-commit" });
     }
-    if (!known.has(code)) this.#tell({ type: "refused", event: { cursor, failure } });
+    if (!known.test(code)) this.#tell({ type: "refused", event: { cursor, failure } });
   }
 
   /** Sees what a commit means for the intents. */
   #follow(update: GroupUpdateEvent): void {
-    const held = (id: string, row: IntentRow) => this.#settle(id, row, undefined, update.epoch);
+    const holds = (id: string, row: IntentRow) => this.#settle(id, row, undefined, update.epoch);
     const added = (key: Uint8Array) => update.added.find((member) => wire.same(member.signatureKey, key));
     for (const [id, row] of this.#wanted) {
       const { intent } = row;
-      if (intent.kind === "add" && added(wire.signatureKeyOf(intent.keyPackage)!)) held(id, row);
-      if (intent.kind === "update" && update.own) held(id, row);
+      if (intent.kind === "add" && added(wire.signatureKeyOf(intent.keyPackage)!)) holds(id, row);
+      if (intent.kind === "update" && update.own) holds(id, row);
       if (intent.kind !== "remove") continue;
       const changed = [...update.updated, ...(update.committer ? [update.committer] : [])].find(({ leaf }) => leaf === intent.leaf);
       if (update.removed.some(({ leaf }) => leaf === intent.leaf)) {
         // Whoever came back by itself is still the one who is to go.
         const back = update.external ? added(intent.signatureKey) : undefined;
         if (back) this.#retarget(id, row, back);
-        else held(id, row);
+        else holds(id, row);
       } else if (changed && !wire.same(changed.signatureKey, intent.signatureKey)) this.#retarget(id, row, changed);
     }
   }
 
-  #retarget(id: string, row: IntentRow, { leaf, signatureKey }: Member): void {
-    row.intent = { kind: "remove", leaf, signatureKey };
+  #retarget(id: string, row: IntentRow, member: Member): void {
+    row.intent = removalOf(member);
     this.#write(`intent/${id}`, row);
   }
 
@@ -587,7 +606,7 @@ export class GroupSync {
   #removed(): void {
     for (const [id, row] of this.#wanted) {
       if (row.intent.kind === "leave") this.#settle(id, row);
-      else this.#settle(id, row, { code: "REMOVED", message: "this client was removed from the group" });
+      else this.#settle(id, row, { code: "REMOVED", message: "removed" });
     }
     this.#changed.clear();
     this.#drain();
@@ -596,7 +615,7 @@ export class GroupSync {
   }
 
   async #closed(): Promise<void> {
-    if (this.#end.signal.aborted) return;
+    if (this.#ended) return;
     this.#finish("stopped", "STOPPED");
     await this.#rows.clear().catch(() => {}); // its database may be gone as well
   }
@@ -646,14 +665,17 @@ export class GroupSync {
 
   // Sending
 
-  async #seal(content: string | Uint8Array, { authenticatedData, ...options }: SyncSendOptions): Promise<Uint8Array> {
+  async #encrypt(content: string | Uint8Array, options: SyncSendOptions): Promise<Uint8Array> {
+    const authenticatedData = wire.withMarks(await this.#known(), this.#group.epoch, options.authenticatedData);
+    return this.#group.send(content, { ...options, authenticatedData });
+  }
+
+  async #seal(content: string | Uint8Array, options: SyncSendOptions): Promise<Uint8Array> {
     for (;;) {
       try {
-        const marks = await this.#known();
-        return await this.#group.send(content, { ...options, authenticatedData: wire.withMarks(marks, this.#group.epoch, authenticatedData) });
+        return await this.#encrypt(content, options);
       } catch (error) {
-        const code = codeOf(error);
-        if (code !== "PENDING_PROPOSALS" && code !== "STATE_ROLLED_BACK") throw error;
+        if (!mustCommit.test(codeOf(error))) throw error;
         await this.#nextEpoch();
       }
     }
@@ -681,36 +703,50 @@ export class GroupSync {
   /** Publishes what was sealed. It is there when the log hands it back. Returns how long nothing need be done. */
   async #publishOutbox(): Promise<number> {
     let rest = Infinity;
+    if (this.#rejoining || this.#place.pending?.rejoins) return rest; // on the other branch nobody can read it
     for (const [id, { message }] of this.#outbox) {
       const said = this.#said.get(id) ?? { until: 0, tries: 0 };
-      if (said.until <= Date.now()) {
+      if (said.until <= now()) {
         const { result } = await this.#publish({ kind: "application", groupId: this.#group.id, message });
-        if (this.#end.signal.aborted) return 0;
-        if (result === "stale" && (await this.#sealAgain(id))) continue;
-        if (result === "refused" || result === "stale" || (result === "accepted" && this.#transport.echoes === false)) {
-          this.#sent(id, result === "accepted" ? "sent" : result === "stale" ? "expired" : "refused");
+        if (this.#ended) return 0;
+        if (result === "stale" && (await this.#overtaken(id, message))) continue;
+        if (result === "refused" || (result === "accepted" && this.#transport.echoes === false)) {
+          this.#sent(id, result === "refused" ? result : "sent");
           continue;
         }
-        // The service says that it has it, and the log does not.
+        // The service says that it has it, and the log does not; or that its epoch has passed, and it has not.
         if (said.tries > 1) this.#tries.unheard++;
-        this.#said.set(id, { until: Date.now() + this.#backoff(said.tries + 1), tries: said.tries + 1 });
+        this.#said.set(id, { until: now() + this.#backoff(said.tries + 1), tries: said.tries + 1 });
       }
-      rest = Math.min(rest, this.#said.get(id)!.until - Date.now());
+      rest = Math.min(rest, this.#said.get(id)!.until - now());
     }
     return Math.max(0, rest);
   }
 
-  /** Seals a message for this epoch, where its content is still here. While nothing can be sent it stays as it is. */
+  /** Looks whether a message is in the log, for the answer to an earlier try may be lost, or else whether its epoch has passed. Returns whether that is settled. */
+  async #overtaken(id: string, message: Uint8Array): Promise<boolean> {
+    await this.#catchUp();
+    if (!this.#outbox.has(id) || this.#ended) return true;
+    return wire.outsideOf(message)!.epoch < this.#group.epoch && this.#sealAgain(id);
+  }
+
+  /** Seals a message for this epoch, where its content is still here. Returns false while nothing can be sent: it stays as it is. */
   async #sealAgain(id: string): Promise<boolean> {
-    await this.#catchUp(); // it may be there, and the answer to an earlier try was lost
-    if (!this.#outbox.has(id) || this.#end.signal.aborted) return true;
-    const { content, options } = this.#contents.get(id) ?? {};
-    if (content === undefined) return false;
-    const authenticatedData = wire.withMarks(this.#place.marks, this.#group.epoch, options?.authenticatedData);
-    const message = await this.#group.send(content, { ...options, authenticatedData }).catch(() => undefined);
-    if (message) this.#write(`outbox/${id}`, { message });
-    else this.#commitWanted = true;
-    this.#again = true;
+    const sent = this.#contents.get(id);
+    try {
+      if (!sent) throw new SyncError("EXPIRED");
+      const row = { message: await this.#encrypt(sent.content, sent.options) };
+      this.#outbox.set(id, row);
+      this.#write(`outbox/${id}`, row);
+      this.#again = true;
+    } catch (error) {
+      if (mustCommit.test(codeOf(error))) {
+        this.#commitWanted = true;
+        return false;
+      }
+      if (!/EXPIRED|READ_ONLY/.test(codeOf(error))) throw error;
+      this.#sent(id, "expired");
+    }
     return true;
   }
 
@@ -732,7 +768,8 @@ export class GroupSync {
     }
     await this.#turnAway(info);
     await this.#judge(info);
-    const early = this.#notBefore - Date.now();
+    if (info.status === "read-only") return Infinity;
+    const early = this.#notBefore - now();
     if (early > 0) return early;
     if (this.#rejoining) await this.#rejoin();
     let pending = await this.#group.pendingCommit();
@@ -743,14 +780,11 @@ export class GroupSync {
       await this.#group.clearPendingCommit();
       pending = undefined;
     }
-    if (!pending && this.#place.pending) {
-      delete this.#place.pending;
-      this.#write("place", this.#place);
-    }
+    if (!pending && this.#place.pending) this.#unpend();
     if (!pending) {
       const wait = await this.#due(info);
       if (wait > 0) return wait;
-      if (!(await this.#make(info))) return this.#again ? 0 : Infinity;
+      if (!(await this.#make(info))) return 0;
       pending = await this.#group.pendingCommit();
       if (!pending) return 0;
     }
@@ -763,16 +797,9 @@ export class GroupSync {
       const intent = this.#intents.get(id)?.intent;
       return intent?.kind === "add" && intent.to !== undefined ? [intent.to] : [];
     });
-    const { result, ...more } = await this.#publish({
-      kind: "commit",
-      groupId: this.#group.id,
-      message: pending.commit,
-      epoch: pending.epoch - 1n,
-      to,
-      ...(pending.welcome ? { welcome: pending.welcome } : {}),
-      ...(pending.groupInfo ? { groupInfo: pending.groupInfo } : {}),
-    });
-    if (this.#end.signal.aborted) return 0;
+    const { commit: message, epoch, ...rest } = pending;
+    const { result, ...more } = await this.#publish({ kind: "commit", groupId: this.#group.id, message, epoch: epoch - 1n, to, ...rest });
+    if (this.#ended) return 0;
     switch (result) {
       case "accepted":
         if (this.#transport.echoes === false) {
@@ -787,11 +814,10 @@ export class GroupSync {
         return this.#republish(info);
       case "refused":
         await this.#group.clearPendingCommit();
-        delete this.#place.pending;
-        this.#write("place", this.#place);
+        this.#unpend();
         for (const id of intents) {
           const row = this.#intents.get(id);
-          if (row) this.#settle(id, row, { code: "REFUSED", message: ("reason" in more && more.reason) || "the service refuses the commit" });
+          if (row) this.#settle(id, row, { code: "REFUSED", message: ("reason" in more && more.reason) || "" });
         }
         this.#commitWanted = false;
         if (rejoins) this.#giveUpRejoining(new SyncError("REFUSED"));
@@ -799,7 +825,7 @@ export class GroupSync {
     }
     // The log has the last word: it hands back this commit, or the one that was faster.
     await this.#catchUp();
-    if (this.#end.signal.aborted) return 0;
+    if (this.#ended) return 0;
     const left = await this.#group.pendingCommit();
     if (!left || left.epoch !== pending.epoch) {
       if (this.#place.pending) this.#tries.lost++; // else it was won
@@ -807,22 +833,31 @@ export class GroupSync {
     }
     if (rejoins && result === "stale") {
       await this.#group.clearPendingCommit(); // the branch has gone on: its next GroupInfo
-      delete this.#place.pending;
-      this.#write("place", this.#place);
+      this.#tries.lost++;
       return this.#lost();
     }
     return this.#later(this.#backoff(this.#tries.unheard++));
   }
 
+  async #pend(pending: NonNullable<Place["pending"]>): Promise<void> {
+    this.#place.pending = pending;
+    this.#writePlace();
+    await this.#store();
+  }
+
+  #unpend(): void {
+    delete this.#place.pending;
+    this.#writePlace();
+  }
+
   #later(ms: number): number {
-    this.#notBefore = Date.now() + ms;
+    this.#notBefore = now() + ms;
     return ms;
   }
 
   /** How long to wait after a race was lost: with many who race, chance spreads them. */
   #lost(): number {
-    delete this.#place.pending;
-    this.#write("place", this.#place);
+    this.#unpend();
     const { first = 500 } = this.#options.retry ?? {};
     return this.#later(Math.random() * Math.min(first * 2 ** Math.min(this.#tries.lost, 4), 5_000));
   }
@@ -890,8 +925,9 @@ export class GroupSync {
   /** Whether a commit is due: 0, or how long it has time. */
   async #due(info: GroupState): Promise<number> {
     await this.#applyPolicy(info);
-    await this.#proposeLeaving(info);
-    if (this.#wanted.some(([, { intent }]) => intent.kind !== "leave") || (this.#commitWanted && !this.#onlyLeaves())) return 0;
+    if (!info.rolledBack) await this.#proposeLeaving(info); // else keys come first
+    // Who only wants to leave makes no commit, which would drop the proposal.
+    if (this.#changes.length > 0 || info.rolledBack || (this.#commitWanted && this.#wanted.length === 0)) return 0;
     if (info.pendingProposals === 0) return Infinity;
     // Somebody has to commit what was proposed. All members wait, by chance: the first one does it for all.
     const others = (await this.#group.proposals()).filter(
@@ -899,13 +935,8 @@ export class GroupSync {
     );
     if (others.length === 0) return Infinity;
     const { first = 500 } = this.#options.retry ?? {};
-    this.#proposalsSince ??= Date.now() + Math.random() * first * 4;
-    return Math.max(0, this.#proposalsSince - Date.now());
-  }
-
-  #onlyLeaves(): boolean {
-    const wanted = this.#wanted;
-    return wanted.length > 0 && wanted.every(([, { intent }]) => intent.kind === "leave");
+    this.#proposalsSince ??= now() + Math.random() * first * 4;
+    return Math.max(0, this.#proposalsSince - now());
   }
 
   async #applyPolicy(info: GroupState): Promise<void> {
@@ -913,19 +944,19 @@ export class GroupSync {
     const wanted = this.#wanted.map(([, row]) => row.intent);
     if (updateAfter && !wanted.some(({ kind }) => kind === "update")) {
       const { at, epoch } = this.#place.updated;
-      const old = updateAfter.days !== undefined && Date.now() - at >= updateAfter.days * day;
+      const old = updateAfter.days !== undefined && Math.abs(Date.now() - at) >= updateAfter.days * day; // of the future, the clock was wrong
       const far = updateAfter.epochs !== undefined && info.epoch - epoch >= BigInt(updateAfter.epochs);
       if (old || far) await this.#adopt({ kind: "update" }, (await this.#group.member(info.ownLeaf)).encryptionKey);
     }
-    if (removeExpiredAfter === undefined || Date.now() < this.#expiryChecked + expiryCheck) return;
-    this.#expiryChecked = Date.now();
+    if (removeExpiredAfter === undefined || now() < this.#expiryChecked + expiryCheck) return;
+    this.#expiryChecked = now();
     const members = await this.#group.members();
     const turn = members.findIndex(({ own }) => own) * expiryTurn;
     for (const member of members) {
       if (member.own || wanted.some((intent) => intent.kind === "remove" && intent.leaf === member.leaf)) continue;
       const { lifetime } = await this.#group.member(member);
       if (!lifetime || Date.now() < lifetime.notAfter.getTime() + removeExpiredAfter * day + turn) continue;
-      await this.#adopt({ kind: "remove", leaf: member.leaf, signatureKey: member.signatureKey });
+      await this.#adopt(removalOf(member));
     }
   }
 
@@ -947,7 +978,7 @@ export class GroupSync {
 
   /** Makes a commit of what is wanted. Returns whether there is one. */
   async #make(info: GroupState): Promise<boolean> {
-    const wanted = this.#wanted.filter(([, { intent }]) => intent.kind !== "leave");
+    const wanted = this.#changes;
     const rows = this.#singly || wanted[0]?.[1].intent.kind === "custom" ? wanted.slice(0, 1) : wanted.filter(([, { intent }]) => intent.kind !== "custom");
     const options = {
       authenticatedData: wire.withMarks(this.#place.marks, info.epoch),
@@ -957,23 +988,23 @@ export class GroupSync {
     const contents = await this.#contentsOf(rows);
     if (!contents) {
       for (const [id, row] of rows) this.#settle(id, row, { code: "IMPOSSIBLE", message: "there is nothing to commit for it" });
-      this.#again = true;
       return false;
     }
+    const intents = rows.map(([id]) => id);
+    await this.#pend({ hash: "", intents, rejoins: false });
+    const kept = (await this.#rows.load()).intents;
+    if (!intents.every((id) => kept.has(id))) return false; // one was withdrawn
     try {
       const { commit } = await this.#group.commit({ ...contents, ...options });
-      this.#place.pending = { hash: wire.hex(await wire.digest(commit)), intents: rows.map(([id]) => id), rejoins: false };
-      this.#write("place", this.#place);
-      await this.#store();
+      await this.#pend({ hash: wire.hex(await wire.digest(commit)), intents, rejoins: false });
       return true;
     } catch (error) {
       const failure = failureOf(error);
-      if (passing.has(failure.code) || /^(STORE|INSTANCE)_/.test(failure.code) || rows.length === 0) throw error;
+      if (passes(error) || rows.length === 0) throw error;
       if (rows.length === 1) {
         this.#settle(...rows[0]!, failure);
         this.#singly = false;
       } else this.#singly = true;
-      this.#again = true;
       return false;
     }
   }
@@ -994,8 +1025,8 @@ export class GroupSync {
     if (status !== "active" && status !== "read-only") return;
     const { marks } = this.#place;
     marks.set(epoch, await wire.markOf(epochAuthenticator));
-    for (const old of [...marks.keys()].sort((a, b) => (a < b ? -1 : 1)).slice(0, -wire.keptMarks)) marks.delete(old);
-    this.#write("place", this.#place);
+    for (const old of [...marks.keys()].slice(0, -wire.keptMarks)) marks.delete(old);
+    this.#writePlace();
   }
 
   /** The marks, also in a tab that does not keep them. */
@@ -1013,11 +1044,13 @@ export class GroupSync {
 
   #fork(event: ForkEvent, mark = ""): void {
     const key = `${event.epoch}/${mark}`;
-    if (this.#forks.has(key) || this.#forks.size >= mostForks) return;
+    if (this.#forks.has(key) || (event.evidence === "message" && this.#forks.size >= mostForks)) return;
     this.#forks.add(key);
-    this.#forked = true;
     const { common } = event;
     if (common !== undefined && (this.#place.common === undefined || common < this.#place.common)) this.#place.common = common;
+    this.#place.fork = event;
+    this.#writePlace();
+    this.#wake(); // to store it
     this.#become("forked");
     this.#tell({ type: "fork", event });
     const { heal } = this.#options;
@@ -1032,14 +1065,12 @@ export class GroupSync {
   async #rejoin(): Promise<void> {
     const { by } = this.#rejoining!;
     if (this.#place.pending?.rejoins) return; // it is on its way
-    const groupInfo = await by.groupInfo();
+    const groupInfo = await this.#ask(() => by.groupInfo());
     try {
       const { commit } = await by.mls.joinExternal(by.identity, groupInfo, { resync: true });
-      this.#place.pending = { hash: wire.hex(await wire.digest(commit)), intents: [], rejoins: true };
-      this.#write("place", this.#place);
-      await this.#store();
+      await this.#pend({ hash: wire.hex(await wire.digest(commit)), intents: [], rejoins: true });
     } catch (error) {
-      if (passing.has(codeOf(error)) || /^(STORE|INSTANCE)_/.test(codeOf(error))) throw error;
+      if (passes(error)) throw error;
       this.#giveUpRejoining(error);
     }
   }
@@ -1054,6 +1085,9 @@ export class GroupSync {
     const { marks, common } = this.#place;
     for (const epoch of [...marks.keys()]) if (common === undefined || epoch > common) marks.delete(epoch);
     const members = await this.#group.members();
+    // What was sealed on the other branch nobody can read.
+    await this.#mark();
+    for (const id of this.#outbox.keys()) await this.#sealAgain(id);
     for (const [id, row] of this.#intents) {
       if (row.held === undefined || row.intent.kind === "update" || (common !== undefined && row.held <= common)) continue;
       if (await this.#holds(row, members, [])) continue;
@@ -1062,7 +1096,7 @@ export class GroupSync {
       this.#tell({ type: "intent", event: { id, intent: row.intent, state: "revived" } });
     }
     delete this.#place.common;
-    this.#forked = false;
+    delete this.#place.fork;
     this.#forks.clear();
     this.#ahead.forget();
     this.#rejoining?.done.resolve();
@@ -1073,13 +1107,13 @@ export class GroupSync {
   // Telling
 
   #become(status: SyncStatus): void {
-    if (this.#status === status || this.#end.signal.aborted) return;
+    if (this.#status === status || this.#ended) return;
     this.#status = status;
     this.#emit({ type: "status", event: { status } });
   }
 
   #trouble(error: unknown, retryIn: number): void {
-    if (!this.#end.signal.aborted) this.#tell({ type: "trouble", event: { failure: failureOf(error), retryIn } });
+    if (!this.#ended) this.#tell({ type: "trouble", event: { failure: failureOf(error), retryIn } });
   }
 
   /** Tells the listeners, in all tabs. */
@@ -1109,34 +1143,36 @@ export class GroupSync {
   }
 
   #hear(notice: Notice): void {
-    if (this.#end.signal.aborted) return;
-    switch (notice.kind) {
-      case "wake":
-        if (this.#leading) this.#wake();
-        return;
-      case "statement":
-        if (this.#leading) void this.compare(notice.statement).catch((error: unknown) => this.#trouble(error, 0));
-        return;
-      case "event":
-        this.#emit(notice);
-    }
+    if (this.#ended) return;
+    if (notice.kind === "event") return this.#emit(notice);
+    if (!this.#leading) return;
+    if (notice.kind === "statement") void this.compare(notice.statement).catch((error: unknown) => this.#trouble(error, 0));
+    else if (notice.kind === "stay") this.stay();
+    else this.#wake();
   }
 }
 
 let order = 0;
 
+/** The time for what waits: the clock of the machine may be set back. */
+const now = () => performance.now();
+
+const removalOf = ({ leaf, signatureKey }: Member): Intent => ({ kind: "remove", leaf, signatureKey });
+
 function codeOf(error: unknown): string {
-  const { code } = error as { code?: unknown };
+  const code = (error as { code?: unknown } | undefined)?.code; // also of a promise that was rejected without a reason
   return typeof code === "string" ? code : "ERROR";
 }
 
+const passes = (error: unknown): boolean => passing.test(codeOf(error));
+
 function failureOf(error: unknown): Failure {
-  return { code: codeOf(error), message: error instanceof Error || error instanceof DOMException ? error.message : String(error) };
+  return { code: codeOf(error), message: error instanceof Error ? error.message : String(error) };
 }
 
-const ownCodes: readonly string[] = ["REMOVED", "REFUSED", "EXPIRED", "WITHDRAWN"] satisfies SyncErrorCode[];
+const ownCodes = /^(REMOVED|REFUSED|EXPIRED|WITHDRAWN)$/;
 
 function errorOf(failure: Failure): SyncError {
-  if (ownCodes.includes(failure.code)) return new SyncError(failure.code as SyncErrorCode, failure.message === failure.code ? "" : failure.message);
+  if (ownCodes.test(failure.code)) return new SyncError(failure.code as SyncErrorCode, failure.message);
   return new SyncError("IMPOSSIBLE", failure.message, failure);
 }

@@ -2,7 +2,7 @@
  * What sync keeps, by group: its place in the log, the intents, and messages that
  * were sealed and not yet published. No secrets: what is sealed stays sealed.
  */
-import type { Cursor, Intent } from "./types.js";
+import type { Cursor, ForkEvent, Intent } from "./types.js";
 import type { Marks } from "./wire.js";
 
 /** Where a group is. */
@@ -17,10 +17,12 @@ export interface Place {
   marks: Marks;
   /** When this client's keys were last changed, by the clock and by the epoch. */
   updated: { at: number; epoch: bigint };
-  /** The commit that was, or is about to be, published: its hash, and the intents that it carries out. */
+  /** The commit that was, or is about to be, published: its hash, and the intents that it carries out. Without a hash it is about to be made. */
   pending?: { hash: string; intents: string[]; rejoins: boolean };
   /** The last epoch that all branches of a fork have. */
   common?: bigint;
+  /** The fork that was told of last, until it is healed or one stays: a reload does not make the group whole. */
+  fork?: ForkEvent;
 }
 
 /** An intent. */
@@ -160,7 +162,7 @@ function done<T>(request: IDBRequest<T>): Promise<T> {
   });
 }
 
-/** Deletes a database of rows, of all groups. */
-export async function deleteRows(name: string): Promise<void> {
-  await done(indexedDB.deleteDatabase(databaseOf(name)));
+/** Deletes what is kept about the groups of a database; `MLS.deleteDatabase` does not. */
+export async function deleteSyncDatabase(database: string): Promise<void> {
+  await done(indexedDB.deleteDatabase(databaseOf(database)));
 }

@@ -133,7 +133,7 @@ export interface Rejoining {
   readonly mls: MLS;
   /** The identity that it has in the group. */
   readonly identity: Identity | Uint8Array;
-  /** The GroupInfo of the branch to go on with, with its tree; asked for again when another was faster. */
+  /** The GroupInfo of the branch to go on with, with its tree; asked for again when another was faster, or when it takes longer than {@link SyncOptions.timeout}. */
   groupInfo(): Promise<Uint8Array>;
 }
 
@@ -168,7 +168,7 @@ export interface SyncOptions {
    * in the group: have a person or a trusted member decide, not the service.
    */
   heal?: (fork: ForkEvent) => Promise<Rejoining | undefined>;
-  /** How long a call of the transport may take, in ms; 30,000 by default. */
+  /** How long a call of the transport, or for a GroupInfo, may take, in ms; 30,000 by default. */
   timeout?: number;
   /** How often the log is looked at when nothing is heard, in ms; 60,000 by default. */
   poll?: number;
@@ -247,7 +247,8 @@ export interface TroubleEvent {
 
 /**
  * The group has parted: somebody is in another epoch of the same number. Whoever can write into
- * the log can have this believed falsely; what heals a fork is checked.
+ * the log can have this believed falsely; what heals a fork is checked. It is told again after a
+ * reload, until it is healed or {@link GroupSync.stay} is called.
  */
 export interface ForkEvent {
   /** The first epoch that is known to differ. */
