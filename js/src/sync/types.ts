@@ -160,7 +160,10 @@ export interface SyncOptions {
   updateAfter?: { days?: number; epochs?: number };
   /** Remove members whose leaf's lifetime has ended so many days ago. The first of the members does; the others, an hour each, if that does not. */
   removeExpiredAfter?: number;
-  /** Make a GroupInfo with each commit, for the service to keep. */
+  /**
+   * Make a GroupInfo with each commit, for the service to keep. Whoever has it can join by an
+   * external commit, the service too, whom `authenticate` lets in at the place `"external"`.
+   */
   withGroupInfo?: boolean;
   /**
    * Is told of a fork, and may say how to heal it; undefined leaves the group as it
