@@ -42,6 +42,10 @@ type Limits struct {
 	// resort. One user must not use up what a device has for all.
 	ClaimsPerDevice int
 	ClaimDeviceTime time.Duration
+	// Of the welcomes that wait for a device, one other user may add so many, and
+	// one more in each time after that: beyond it its queue is full for this user.
+	WelcomesToDevice  int
+	WelcomeDeviceTime time.Duration
 
 	// Connections beyond the burst, at this many a second, are refused.
 	ConnectionsPerSecond int
@@ -91,6 +95,9 @@ var DefaultLimits = Limits{
 
 	ClaimsPerDevice: 16,
 	ClaimDeviceTime: time.Minute,
+
+	WelcomesToDevice:  64,
+	WelcomeDeviceTime: time.Minute,
 
 	ConnectionsPerSecond: 500,
 	ConnectionBurst:      2000,

@@ -275,3 +275,28 @@ func TestRecipientRate(t *testing.T) {
 		t.Errorf("a commit for nobody new took %v", took)
 	}
 }
+
+// One user does not fill the queue of a device's welcomes for all.
+func TestWelcomesToOneDevice(t *testing.T) {
+	b := start(t, limits(func(l *Limits) {
+		l.WelcomesPerDevice, l.WelcomesToDevice, l.WelcomeDeviceTime = 8, 3, 400*time.Millisecond
+	}))
+	mallory, carol := b.connect("mallory"), b.connect("carol")
+	invite := func(group string, to any) fields {
+		return fields{"group": []byte(group), "message": privateMessage(group, 0, commit, "c"),
+			"welcomes": []fields{{"to": []any{to}, "welcome": welcomeMessage("w")}}}
+	}
+	for i := range 3 {
+		mallory.ok("publishCommit", invite(fmt.Sprint("m", i), "bob"))
+	}
+	mallory.refused("WELCOMES_FULL", "publishCommit", invite("m3", "bob"))
+	mallory.ok("publishCommit", invite("m4", fields{"name": "bob", "device": "phone"}))
+	carol.ok("publishCommit", invite("c0", "bob"))
+	for i := range 5 {
+		carol.ok("publishCommit", invite(fmt.Sprint("own", i), "carol"))
+	}
+	time.Sleep(450 * time.Millisecond)
+	if got := mallory.ok("publishCommit", invite("m3", "bob")); got["accepted"] != true {
+		t.Errorf("later: %v", got)
+	}
+}

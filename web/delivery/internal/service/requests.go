@@ -293,7 +293,8 @@ func (c *connection) claim(ctx context.Context, a store.Address) ([]byte, bool, 
 	var keyPackage []byte
 	var lastResort bool
 	var err error
-	if owner, _ := a.Split(); owner == c.user || c.account.mayClaim(a, &c.service.limits) {
+	limits := &c.service.limits
+	if owner, _ := a.Split(); owner == c.user || c.account.claimed.allow(a, limits.ClaimsPerDevice, limits.ClaimDeviceTime) {
 		keyPackage, lastResort, err = state.ClaimKeyPackage(ctx, a)
 	} else {
 		lastResort = true
@@ -532,7 +533,17 @@ func (c *connection) checkWelcomes(ctx context.Context, in []requestWelcome) ([]
 	if errors.Is(err, store.ErrFull) {
 		return nil, fail(codeWelcomesFull, "a recipient has %d welcomes not yet acknowledged", limits.WelcomesPerDevice)
 	}
-	return welcomes, err
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range welcomes {
+		for _, to := range w.To {
+			if owner, _ := to.Split(); owner != c.user && !c.account.invited.allow(to, limits.WelcomesToDevice, limits.WelcomeDeviceTime) {
+				return nil, fail(codeWelcomesFull, "a recipient has had more than %d welcomes of this user", limits.WelcomesToDevice)
+			}
+		}
+	}
+	return welcomes, nil
 }
 
 type seqReply struct {

@@ -224,31 +224,47 @@ type user struct {
 	connections               int
 	bytes, claims, recipients *rate.Limiter
 
-	mu      sync.Mutex
-	devices map[store.Address]*rate.Limiter // of others, whose key packages were claimed
-	claimed time.Time                       // when the last one was
+	claimed, invited perDevice
 }
 
-// mostDevices is of how many devices a user's claims are counted, each by itself.
+// perDevice counts what a user does to each of the devices of others.
+type perDevice struct {
+	mu      sync.Mutex
+	devices map[store.Address]*rate.Limiter
+	last    time.Time
+}
+
+// mostDevices is of how many devices is counted, of each by itself.
 const mostDevices = 4096
 
-// mayClaim tells whether a user may have another of a device's key packages now.
-func (u *user) mayClaim(a store.Address, limits *Limits) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.claimed = time.Now()
-	l := u.devices[a]
+// allow tells whether it may be done to a device now: so many times at once, and
+// then once in a time.
+func (p *perDevice) allow(a store.Address, burst int, every time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = time.Now()
+	l := p.devices[a]
 	if l == nil {
-		for other := range u.devices {
-			if len(u.devices) < mostDevices {
+		for other := range p.devices {
+			if len(p.devices) < mostDevices {
 				break
 			}
-			delete(u.devices, other)
+			delete(p.devices, other)
 		}
-		l = rate.NewLimiter(rate.Every(limits.ClaimDeviceTime), limits.ClaimsPerDevice)
-		u.devices[a] = l
+		l = rate.NewLimiter(rate.Every(every), burst)
+		if p.devices == nil {
+			p.devices = make(map[store.Address]*rate.Limiter)
+		}
+		p.devices[a] = l
 	}
 	return l.Allow()
+}
+
+// rested tells whether it may be done to all as often as at first.
+func (p *perDevice) rested(burst int, every time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.last) > every*time.Duration(burst)
 }
 
 // enter makes a connection its user's, if the user may have another one.
@@ -262,7 +278,6 @@ func (s *Service) enter(c *connection, name, device string) bool {
 			claims: rate.NewLimiter(rate.Limit(s.limits.ClaimsPerSecond), s.limits.ClaimBurst),
 			recipients: rate.NewLimiter(rate.Limit(s.limits.RecipientsPerSecond),
 				max(s.limits.RecipientBurst, s.limits.WelcomeRecipients)),
-			devices: make(map[store.Address]*rate.Limiter),
 		}
 		s.users[name] = u
 	}
@@ -293,9 +308,8 @@ func (u *user) rested(limits *Limits) bool {
 	if u.claims.Tokens() < float64(limits.ClaimBurst) || u.recipients.Tokens() < float64(u.recipients.Burst()) {
 		return false
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return time.Since(u.claimed) > limits.ClaimDeviceTime*time.Duration(limits.ClaimsPerDevice)
+	return u.claimed.rested(limits.ClaimsPerDevice, limits.ClaimDeviceTime) &&
+		u.invited.rested(limits.WelcomesToDevice, limits.WelcomeDeviceTime)
 }
 
 // Drain tells load balancers that the service goes away, then closes the
