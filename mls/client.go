@@ -22,8 +22,11 @@ type Config struct {
 	Store         Store
 	Authenticator Authenticator
 	Now           func() time.Time // default time.Now
-	Limits        Limits
-	Supported     Supported
+	// After calls f in a goroutine of its own when d has passed, unless stop is
+	// called before. Default time.AfterFunc.
+	After     func(d time.Duration, f func()) (stop func())
+	Limits    Limits
+	Supported Supported
 }
 
 // Client is one device: its identities, its key packages and its groups.
@@ -34,6 +37,7 @@ type Client struct {
 	locker Locker // the store, or nil where it is none
 	auth   Authenticator
 	now    func() time.Time
+	after  func(time.Duration, func()) (stop func())
 	limits Limits
 
 	supported Supported
@@ -95,11 +99,18 @@ func Open(ctx context.Context, config Config) (c *Client, err error) {
 		store:     config.Store,
 		auth:      config.Authenticator,
 		now:       config.Now,
+		after:     config.After,
 		limits:    config.Limits.withDefaults(),
 		groups:    make(map[string]*Group),
 	}
 	if c.now == nil {
 		c.now = time.Now
+	}
+	if c.after == nil {
+		c.after = func(d time.Duration, f func()) func() {
+			timer := time.AfterFunc(d, f)
+			return func() { timer.Stop() }
+		}
 	}
 	c.locker, _ = config.Store.(Locker)
 	if err := c.reload(ctx); err != nil {

@@ -144,6 +144,34 @@ func (c *Client) ClientSnapshot() []byte {
 	return w.Bytes()
 }
 
+// Settle ends the group's tenure, where it has one.
+func (g *Group) Settle() {
+	g.lock(context.Background())
+	defer g.unlock()
+	g.settle()
+}
+
+// Reserved is how many generations are reserved, and whether the next send takes
+// them from memory.
+func (g *Group) Reserved() (n int, tenure bool) {
+	g.lock(context.Background())
+	defer g.unlock()
+	if g.live == nil {
+		return 0, false
+	}
+	return len(g.live.reserve.keys), g.tenure.unlock != nil
+}
+
+// ReservedKeys returns the keys of the reserve, not copies of them.
+func (g *Group) ReservedKeys() (keys [][]byte) {
+	g.lock(context.Background())
+	defer g.unlock()
+	for _, k := range g.live.reserve.keys {
+		keys = append(keys, k.key, k.nonce)
+	}
+	return keys
+}
+
 // Unload drops the group from memory, so that the next call loads it.
 func (g *Group) Unload() { g.close() }
 

@@ -22,6 +22,7 @@ type Group struct {
 	queue  queue
 	live   *live // nil: to be loaded
 	heard  revisionMark
+	tenure tenure
 
 	rejected lastRejected
 }
@@ -42,6 +43,7 @@ func (g *Group) unlock() { g.queue.next() }
 // close drops the group from memory.
 func (g *Group) close() {
 	g.lock(context.Background()) // which does not end
+	g.settle()
 	g.drop()
 	g.unlock()
 }
@@ -54,6 +56,7 @@ func (g *Group) drop() {
 	for _, wipe := range g.live.state.wipers() {
 		wipe()
 	}
+	g.live.reserve.wipe()
 	g.live = nil
 }
 

@@ -41,28 +41,33 @@ func (c *Client) Changed(scope Scope, rev Rev) {
 		c.heard.raise(rev)
 		return
 	}
-	id, ok := strings.CutPrefix(string(scope), groupScopePrefix)
-	if !ok {
-		return
+	if g := c.held(scope); g != nil {
+		g.heard.raise(rev)
+		if g.queue.tryTake() { // else the next one to load drops it
+			g.dropOutdated()
+			g.unlock()
+		}
 	}
+}
+
+// held returns the group of a scope, if this client has used it.
+func (c *Client) held(scope Scope) *Group {
+	id, _ := strings.CutPrefix(string(scope), groupScopePrefix)
 	c.mu.Lock()
-	g := c.groups[id]
-	c.mu.Unlock()
-	if g == nil {
-		return
+	defer c.mu.Unlock()
+	if g := c.groups[id]; g != nil && g.scope == scope {
+		return g
 	}
-	g.heard.raise(rev)
-	if g.queue.tryTake() { // else the next one to load drops it
-		g.dropOutdated()
-		g.unlock()
-	}
+	return nil
 }
 
 // dropOutdated drops a copy that is known to be old. The caller has the group's
 // turn.
 func (g *Group) dropOutdated() {
 	if g.live != nil && g.heard.outdates(g.live.rev) {
+		g.storeLog() // nobody can write in a tenure: the word is wrong
 		g.drop()
+		g.settle()
 	}
 }
 

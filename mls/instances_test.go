@@ -335,6 +335,9 @@ func TestLocksTogether(t *testing.T) {
 		}
 	}
 	wg.Wait()
+	for _, c := range clients {
+		must(c.Group(ctx, alice.group.ID())).Settle()
+	}
 	if !slices.Contains(store.take(), "commit") {
 		t.Error("nothing was committed: the test shows nothing")
 	}

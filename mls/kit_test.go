@@ -107,6 +107,9 @@ func (p *party) twin() *party {
 // unchanged returns a check that neither the store nor the memory of the party
 // has changed since.
 func (p *party) unchanged() func(t testing.TB, what string) {
+	if p.group != nil {
+		p.group.Settle() // else the end of its tenure changes both
+	}
 	store, client := p.store.Clone(), p.client.ClientSnapshot()
 	var group []byte
 	if p.group != nil {

@@ -34,6 +34,10 @@ type Limits struct {
 	// IgnoreReceivedLifetimes leaves the lifetimes in received Adds unchecked,
 	// which RFC 9420, Section 7.3 allows. One's own Adds are always checked.
 	IgnoreReceivedLifetimes bool
+	// MaxReserved is how many generations are reserved at most for sends that
+	// follow one another (default 31; -1 for none): what receivers skip when this
+	// client crashes.
+	MaxReserved int
 	// PaddingBlock: application data is padded to a multiple of this many
 	// bytes (default 256; -1 for no padding).
 	PaddingBlock int
@@ -66,6 +70,7 @@ func (l Limits) withDefaults() Limits {
 	if l.LifetimeSkew == 0 {
 		l.LifetimeSkew = 24 * time.Hour
 	}
+	l.MaxReserved = countLimit(l.MaxReserved, 31)
 	l.PaddingBlock = countLimit(l.PaddingBlock, 256)
 	return l
 }

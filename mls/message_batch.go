@@ -6,7 +6,6 @@ import (
 	"webmls/mls/framing"
 	"webmls/mls/message"
 	"webmls/mls/mlserr"
-	"webmls/mls/schedule"
 	"webmls/mls/wire"
 )
 
@@ -42,7 +41,10 @@ func (g *Group) send(ctx context.Context, contents [][]byte, opts SendOptions) (
 // sendTogether carries calls out that send, in their order. If that fails, and
 // not for the store, each is carried out by itself, to fail for itself.
 func (g *Group) sendTogether(ctx context.Context, all []*place) {
-	err := g.steps(ctx, func(l *live) (*outcome, error) { return l.state.sendAll(ctx, all) })
+	if g.sendReserved(ctx, all) {
+		return
+	}
+	err := g.steps(ctx, func(l *live) (*outcome, error) { return g.client.sendAll(ctx, l, all) })
 	if err != nil && len(all) > 1 && mlserr.CodeOf(err).Info().Class != mlserr.ClassStorage {
 		for i := range all {
 			g.sendTogether(ctx, all[i:i+1])
@@ -54,14 +56,51 @@ func (g *Group) sendTogether(ctx context.Context, all []*place) {
 	}
 }
 
-// sendAll seals what the calls send: all of it is signed in one call of the key,
-// and is stored in one batch.
-func (s *state) sendAll(ctx context.Context, all []*place) (*outcome, error) {
+// sendAll seals what the calls send, to be stored in one batch, which may reserve
+// generations for those that follow.
+func (c *Client) sendAll(ctx context.Context, l *live, all []*place) (*outcome, error) {
+	s := l.state
 	if err := s.maySend(); err != nil {
 		return nil, err
 	}
 	e := s.epoch
-	var contents []message.FramedContent
+	if l.reserve.epoch != e {
+		l.reserve.wipe()
+	}
+	draft := e.ratchets.Draft()
+	sent, err := s.sealSends(ctx, all, &generations{&l.reserve, draft})
+	if err != nil {
+		draft.Wipe()
+		return nil, err
+	}
+	out := &outcome{drafts: []ratchetDraft{{e.context.Epoch, draft}}, sent: sent, sends: true}
+	if n, ok := c.reserving(&l.reserve, e); ok {
+		if out.reserved, err = reserveMore(draft, e.self(), n); err != nil {
+			draft.Wipe()
+			return nil, err
+		}
+		out.lacks = len(l.reserve.keys) + len(out.reserved)
+	}
+	return out, nil
+}
+
+// countSends is how many messages the calls send.
+func countSends(all []*place) (n int) {
+	for _, p := range all {
+		n += len(p.sending.contents)
+	}
+	return n
+}
+
+// sealSends seals what the calls send: all of it is signed in one call of the
+// key. It returns the digests for the log of what was sent. Codes: those of Send.
+func (s *state) sealSends(ctx context.Context, all []*place, from framing.Generations) (sent [][]byte, err error) {
+	if err := s.maySend(); err != nil {
+		return nil, err
+	}
+	e := s.epoch
+	n := countSends(all)
+	contents := make([]message.FramedContent, 0, n)
 	for _, p := range all {
 		for _, data := range p.sending.contents {
 			contents = append(contents, e.applicationContent(data, p.sending.authenticatedData))
@@ -71,23 +110,24 @@ func (s *state) sendAll(ctx context.Context, all []*place) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	draft := e.ratchets.Draft()
-	out := &outcome{drafts: []ratchetDraft{{e.context.Epoch, draft}}, sent: make([][]byte, 0, 2*len(list))}
+	if ctx.Err() != nil { // now or never
+		return nil, mlserr.Wrap(mlserr.Cancelled, "", ctx.Err())
+	}
+	sent = make([][]byte, 0, 2*n)
 	for _, p := range all {
 		c := p.sending
 		c.sealed = make([][]byte, len(c.contents))
 		for i, data := range c.contents {
-			k := len(out.sent) / 2
-			b, err := e.sealApplication(list[k], draft, padding(len(data), c.block))
+			k := len(sent) / 2
+			b, err := e.sealApplication(list[k], from, padding(len(data), c.block))
 			if err != nil {
-				draft.Wipe()
 				return nil, err
 			}
 			c.sealed[i] = b
-			out.sent = append(out.sent, digestOf(s.suite, b), digestOf(s.suite, signed[k]))
+			sent = append(sent, digestOf(s.suite, b), digestOf(s.suite, signed[k]))
 		}
 	}
-	return out, nil
+	return sent, nil
 }
 
 // applicationContent is application data as this member sends it.
@@ -103,9 +143,9 @@ func (e *epoch) applicationContent(data, authenticatedData []byte) message.Frame
 }
 
 // sealApplication returns signed application data as an MLSMessage, under the
-// next generation that the draft has.
-func (e *epoch) sealApplication(content *message.AuthenticatedContent, draft *schedule.Draft, padding int) ([]byte, error) {
-	private, err := framing.ProtectPrivate(e.suite, content, draft, e.secrets.SenderDataSecret, padding)
+// next of the generations.
+func (e *epoch) sealApplication(content *message.AuthenticatedContent, from framing.Generations, padding int) ([]byte, error) {
+	private, err := framing.ProtectPrivate(e.suite, content, from, e.secrets.SenderDataSecret, padding)
 	if err != nil {
 		return nil, err
 	}

@@ -275,11 +275,19 @@ func (g *Group) change(l *live, out *outcome) Change {
 		e := out.next.epoch // nothing was signed in it yet
 		out.sent = append([][]byte{sentSince(e.suite, e.contextBytes)}, out.sent...)
 	}
-	if out.sent != nil {
+	if out.sent != nil || l.sent.lacks > 0 {
 		var changed []*sentBlock
 		out.sentBlocks, changed, out.sentDropped = l.sent.after(out.sent)
-		for _, b := range changed {
-			c.Put[recordSent+strconv.FormatUint(b.number, 10)] = b.digests
+		for i, b := range changed {
+			record := b.digests
+			if i == len(changed)-1 && out.lacks > 0 {
+				lacks := sentLacks(old.suite, old.epoch.contextBytes)
+				record = record[:len(record):len(record)]
+				for range out.lacks {
+					record = append(record, lacks...)
+				}
+			}
+			c.Put[recordSent+strconv.FormatUint(b.number, 10)] = record
 		}
 		for _, b := range out.sentDropped {
 			name := recordSent + strconv.FormatUint(b.number, 10)

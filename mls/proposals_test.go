@@ -235,6 +235,7 @@ func (p *party) reloadWith(configure func(*mls.Config)) {
 // checkStored checks that what is stored is what is in memory.
 func (p *party) checkStored() {
 	p.t.Helper()
+	p.group.Settle()
 	p.info() // loads it
 	stored, err := p.client.StoredSnapshot(ctx, p.group.ID())
 	if err != nil {

@@ -140,11 +140,11 @@ func (g *Group) together(ctx context.Context, p *place, run func(ctx context.Con
 		return p.err
 	}
 	defer g.unlock()
-	unlock, err := g.client.lockScope(ctx, g.scope)
+	release, err := g.hold(ctx)
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer release()
 	if _, err := g.load(ctx); err != nil {
 		return err
 	}

@@ -269,6 +269,7 @@ func TestSentLogFull(t *testing.T) {
 	own.Limits.MaxForward = logged * 2
 	alice.refuses(t, "the log has it", f.frame(content, next), mlserr.AlreadyProcessed)
 
+	alice.useReserve()
 	backup := alice.store.Clone()
 	lost := alice.send("lost")
 	restored := alice.restored(backup)

@@ -36,8 +36,9 @@ const restoredJump = 64
 // outcome with STATE_ROLLED_BACK in it is for content that a former life of this
 // state must have signed. Codes: ALREADY_PROCESSED for application data that this
 // client has signed. OWN_MESSAGE_UNKNOWN where the log does not go back to the
-// begin of the epoch: it may be any of what was sent then, which proves nothing,
-// and would be said twice if it were delivered. When all are nil, it is to be
+// begin of the epoch, or a crash may have cost it this content: it may be any of
+// what was sent then, which proves nothing, and would be said twice if it were
+// delivered. When all are nil, it is to be
 // judged by what it says: a proposal by its reference, and a commit is refused (C15).
 func (l *live) judgeOwn(v *framing.Verified, groupContext []byte) (*outcome, error) {
 	s := l.state
@@ -57,6 +58,15 @@ func (l *live) judgeOwn(v *framing.Verified, groupContext []byte) (*outcome, err
 	}
 	if s.restored || c.Epoch < s.freshSince {
 		return nil, nil
+	}
+	found := sentFound(s.suite, groupContext)
+	if c.ContentType == message.ContentTypeApplication && l.sent.times(found) < l.sent.times(sentLacks(s.suite, groupContext)) {
+		next := *s
+		return &outcome{
+			next: &next,
+			sent: [][]byte{digestOf(s.suite, v.Signed()), found},
+			fail: mlserr.New(mlserr.OwnMessageUnknown, "it may have been sent just before a crash"),
+		}, nil
 	}
 	return s.rolledBack(mlserr.New(mlserr.RolledBack, "S12: content of the own leaf that this client has not signed"))
 }
@@ -80,12 +90,30 @@ func (s *state) rolledBack(reason error) (*outcome, error) {
 	return out, nil
 }
 
+// sentLacks is in the log of what was sent, for an epoch, as often as a crash may
+// have cost it a message: it stands in the store for each generation that is reserved
+// (reserve.go), and is found there by who loads a group whose tenure did not end.
+// sentFound is there for each content that was found and that may be one of those.
+// When as many were found as may be missing, the next one is a proof again: what
+// was signed is the same in whatever message a member puts it.
+func sentLacks(s *suite.Suite, groupContext []byte) []byte {
+	return sentMark(s, "lacks", groupContext)
+}
+
+func sentFound(s *suite.Suite, groupContext []byte) []byte {
+	return sentMark(s, "found", groupContext)
+}
+
+func sentMark(s *suite.Suite, what string, groupContext []byte) []byte {
+	return s.Hash([]byte("WebMLS sent "+what), groupContext)[:digestSize]
+}
+
 // sentSince is the mark of an epoch in the log of what was sent. It is put there
 // when the epoch begins: while the log has it, it has all that was signed in the
 // epoch. A log that a version without marks has written proves nothing before the
 // next epoch.
 func sentSince(s *suite.Suite, groupContext []byte) []byte {
-	return s.Hash([]byte("WebMLS sent since"), groupContext)[:digestSize]
+	return sentMark(s, "since", groupContext)
 }
 
 // isPending reports whether own content is that of the pending commit, though in

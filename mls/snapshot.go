@@ -209,6 +209,13 @@ func (l *live) snapshot() *GroupSnapshot {
 		v.TreeHash = bytes.Clone(e.context.TreeHash)
 		v.Extensions = e.context.Extensions
 		v.Senders = sendersOf(e.ratchets)
+		if l.reserve.epoch == e {
+			for i := range v.Senders {
+				if v.Senders[i].Leaf == e.self() {
+					v.Senders[i].Application.Next -= uint64(len(l.reserve.keys))
+				}
+			}
+		}
 		v.Tree = e.treeSnapshot()
 		for i := range e.tree.Leaves() {
 			v.Members = append(v.Members, *e.member(i))

@@ -18,6 +18,8 @@ type live struct {
 	// changed in apply alone.
 	inbox map[uint64]*InboxEntry
 	sent  sentLog
+	// reserve changes with every send: see reserve.go.
+	reserve reserve
 }
 
 // outcome is what a step wants to happen. Nothing of it is visible, in memory
@@ -33,6 +35,11 @@ type outcome struct {
 	// the log with them, once change has made it, and sentDropped what fell out.
 	sent                    [][]byte
 	sentBlocks, sentDropped []*sentBlock
+	// sends: it is a send. reserved are generations that it reserves, and lacks is
+	// how many messages may be sent from memory after it.
+	sends    bool
+	reserved []reservedKey
+	lacks    int
 	// client is what else happens to the client's scope, in the same batch.
 	client *clientChange
 	// kept and dropped are names of keys: see settleKeys.
@@ -76,11 +83,11 @@ func (g *Group) transact(ctx context.Context, step func(l *live) (*outcome, erro
 		return err
 	}
 	defer g.unlock()
-	unlock, err := g.client.lockScope(ctx, g.scope)
+	release, err := g.hold(ctx)
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer release()
 	return g.steps(ctx, step)
 }
 
@@ -199,11 +206,16 @@ func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
 	for _, id := range out.acknowledged {
 		delete(l.inbox, id)
 	}
-	if out.sent != nil {
-		l.sent.put(out.sent, out.sentBlocks, out.sentDropped)
+	if out.sentBlocks != nil {
+		l.sent.put(out.sent, out.sentBlocks, out.sentDropped, out.lacks)
 	}
 	if out.next != nil {
 		l.state = out.next
+	}
+	if out.sends {
+		l.reserve.sent(l.state.epoch, out.reserved, g.client.now())
+	} else {
+		l.reserve.stored(l.state.epoch)
 	}
 	l.rev++
 	l.format = formatVersion
@@ -212,6 +224,7 @@ func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
 	}
 	g.live = l
 	if out.forget {
+		l.reserve.wipe()
 		g.live = nil
 	}
 	return nil
@@ -283,7 +296,13 @@ func (s *state) keyNames() map[string]bool {
 // blocks, so that sending a message rewrites one small record.
 type sentLog struct {
 	blocks []*sentBlock // oldest first
-	// count is how often each digest is in blocks; nil before it is asked for.
+	// unstored are digests of what was sent from memory since the last batch.
+	unstored [][]byte
+	// lacks is how many messages may be sent from memory from what is stored on:
+	// as often sentLacks is at the end of the last block, in the store alone.
+	lacks int
+	// count is how often each digest is in blocks and unstored; nil before it is
+	// asked for.
 	count map[[digestSize]byte]int32
 }
 
@@ -297,14 +316,35 @@ const (
 	sentBlocks    = 64 // blocks kept
 )
 
-func (log *sentLog) has(digest []byte) bool {
+func (log *sentLog) has(digest []byte) bool { return log.times(digest) > 0 }
+
+// times returns how often a digest is in the log.
+func (log *sentLog) times(digest []byte) int32 {
 	if log.count == nil {
 		log.count = make(map[[digestSize]byte]int32)
 		for _, b := range log.blocks {
 			log.add(b.digests, 1)
 		}
+		for _, digest := range log.unstored {
+			log.add(digest, 1)
+		}
 	}
-	return log.count[[digestSize]byte(digest)] > 0
+	return log.count[[digestSize]byte(digest)]
+}
+
+// keep adds digests of what was sent from memory.
+func (log *sentLog) keep(digests [][]byte) {
+	log.unstored = append(log.unstored, digests...)
+	log.note(digests)
+}
+
+// note counts digests.
+func (log *sentLog) note(digests [][]byte) {
+	if log.count != nil {
+		for _, digest := range digests {
+			log.add(digest, 1)
+		}
+	}
 }
 
 // add counts digests that lie one after the other, n times each.
@@ -318,23 +358,25 @@ func (log *sentLog) add(digests []byte, n int32) {
 }
 
 // put makes blocks the log, which after has made of it and of digests.
-func (log *sentLog) put(digests [][]byte, blocks, dropped []*sentBlock) {
+func (log *sentLog) put(digests [][]byte, blocks, dropped []*sentBlock, lacks int) {
+	log.note(digests)
 	if log.count != nil {
-		for _, digest := range digests {
-			log.add(digest, 1)
-		}
 		for _, b := range dropped {
 			log.add(b.digests, -1)
 		}
 	}
-	log.blocks = blocks
+	log.blocks, log.unstored, log.lacks = blocks, nil, lacks
 }
 
-// after returns the blocks of the log with more digests in it: the newest
-// sentBlocks of them. Those of them that changed are new values, and those that
-// fell out are dropped. The log stays as it is.
+// after returns the blocks of the log with what is unstored and more digests in
+// it: the newest sentBlocks of them. Those of them whose records change are in
+// changed, and those that fell out are dropped. The log stays as it is.
 func (log *sentLog) after(digests [][]byte) (blocks, changed, dropped []*sentBlock) {
 	blocks = append(make([]*sentBlock, 0, len(log.blocks)+1), log.blocks...)
+	digests = append(log.unstored[:len(log.unstored):len(log.unstored)], digests...)
+	if n := len(blocks); log.lacks > 0 && (len(digests) == 0 || len(blocks[n-1].digests) >= sentBlockSize*digestSize) {
+		changed = append(changed, blocks[n-1]) // loses what is behind its end
+	}
 	for len(digests) > 0 {
 		var b *sentBlock
 		n := len(blocks)

@@ -43,6 +43,9 @@ type openOptions struct {
 func openClient(store, keys, authenticator js.Value, options openOptions) (int, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	hostKeys := hostkeys.New(keys, await)
+	if !exclusive() {
+		options.limits.MaxReserved = -1
+	}
 	opened, err := mls.Open(ctx, mls.Config{
 		Keys: hostKeys, Store: openStore(store),
 		Authenticator: newHostAuthenticator(authenticator, options.identifies),

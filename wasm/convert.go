@@ -210,52 +210,60 @@ func decimal(s string) (n uint64, ok bool) {
 // The functions below read an object of an interface of js/src/bridge.ts, or an
 // array of such: the interface that contract.go has for their names.
 
-// value reads the properties of one object that stands at a name.
-func value[T any](in *args, name string, v js.Value, read func(in *args) T) (result T) {
+// inside reads the properties of one object that stands at a name.
+func (in *args) inside(name string, v js.Value, read func(in *args)) {
 	if typeOf(v) != js.TypeObject {
 		in.fail(name, "an object")
-		return result
+		return
 	}
 	inner := &args{object: v}
-	result = read(inner)
+	read(inner)
 	if inner.err != nil && in.err == nil {
 		in.err = mlserr.New(mlserr.InvalidArgument, name+"."+inner.err.Detail)
+	}
+}
+
+// insideEach is inside for each element of an array, when the property is there:
+// then it calls begin with their number.
+func (in *args) insideEach(name string, begin func(n int), read func(i int, in *args)) {
+	v, ok := in.property(name)
+	if !ok {
+		return
+	}
+	n := in.length(name, v)
+	begin(n)
+	for i := range n {
+		in.inside(name+"["+strconv.Itoa(i)+"]", v.Index(i), func(in *args) { read(i, in) })
+	}
+}
+
+// optionalValue reads an object; nil when the property is not there.
+func optionalValue[T any](in *args, name string, read func(in *args) T) (result *T) {
+	if v, ok := in.property(name); ok {
+		in.inside(name, v, func(in *args) {
+			value := read(in)
+			result = &value
+		})
 	}
 	return result
 }
 
-// optionalValue is value for a property, and nil when it is not there.
-func optionalValue[T any](in *args, name string, read func(in *args) T) *T {
-	v, ok := in.property(name)
-	if !ok {
-		return nil
-	}
-	result := value(in, name, v, read)
-	return &result
-}
-
-// values is value for each element of an array; nil when the property is not there.
-func values[T any](in *args, name string, read func(in *args) T) []T {
-	v, ok := in.property(name)
-	if !ok {
-		return nil
-	}
-	list := make([]T, in.length(name, v))
-	for i := range list {
-		list[i] = value(in, name+"["+strconv.Itoa(i)+"]", v.Index(i), read)
-	}
+// values reads an array of objects; nil when the property is not there.
+func values[T any](in *args, name string, read func(in *args) T) (list []T) {
+	in.insideEach(name, func(n int) { list = make([]T, n) }, func(i int, in *args) { list[i] = read(in) })
 	return list
 }
 
 // credential reads a CredentialValue.
-func (in *args) credential(name string) message.Credential {
+func (in *args) credential(name string) (credential message.Credential) {
 	v, _ := in.property(name)
-	return value(in, name, v, func(in *args) message.Credential {
-		return message.Credential{
+	in.inside(name, v, func(in *args) {
+		credential = message.Credential{
 			Type: message.CredentialType(in.number("type")), Identity: in.optionalBytes("identity"),
 			Certificates: in.bytesList("certificates"), Data: in.optionalBytes("data"),
 		}
 	})
+	return credential
 }
 
 // extensions reads an array of ExtensionValue; nil when the property is not there.
@@ -305,10 +313,16 @@ func (in *args) custom(name string) *message.Proposal { return optionalValue(in,
 // customs reads an array of CustomValue.
 func (in *args) customs(name string) []message.Proposal { return values(in, name, readCustom) }
 
-// limits reads a LimitsValue; what is not in it has its default.
-func (in *args) limits(name string) mls.Limits {
-	limits := optionalValue(in, name, func(in *args) mls.Limits {
-		return mls.Limits{
+// limits reads a LimitsValue; what is not in it has its default. (By
+// optionalValue the type of the limits would be one of an interface, which links how
+// a time.Duration is printed.)
+func (in *args) limits(name string) (limits mls.Limits) {
+	v, ok := in.property(name)
+	if !ok {
+		return limits
+	}
+	in.inside(name, v, func(in *args) {
+		limits = mls.Limits{
 			MaxMessage: count(in.optionalNumber("maxMessage")), MaxMembers: count(in.optionalNumber("maxMembers")),
 			MaxProposals: count(in.optionalNumber("maxProposals")), MaxForward: uint32(count(in.optionalNumber("maxForward"))),
 			MaxSkipped: count(in.optionalNumber("maxSkipped")), MaxPastEpochs: countOrNone(in.optionalNumber("pastEpochs")),
@@ -317,10 +331,7 @@ func (in *args) limits(name string) mls.Limits {
 			IgnoreReceivedLifetimes: in.flag("ignoreReceivedLifetimes"), PaddingBlock: countOrNone(in.optionalNumber("padding")),
 		}
 	})
-	if limits == nil {
-		return mls.Limits{}
-	}
-	return *limits
+	return limits
 }
 
 // supported reads a SupportedValue.

@@ -111,12 +111,24 @@ func (s hostStore) Revision(ctx context.Context, scope mls.Scope) (mls.Rev, erro
 	return mls.Rev(v.Float()), nil
 }
 
-// changed is called by the host when another instance has written a scope:
-// changed(client, scope, revision). It may have to wait, which a callback must not.
+// exclusive reports whether a lock keeps others out: where the browser has no Web
+// Locks it does not.
+func exclusive() bool {
+	navigator := js.Global().Get("navigator")
+	return !navigator.IsUndefined() && !navigator.Get("locks").IsUndefined()
+}
+
+// changed is called by the host when another instance has written a scope, or,
+// with revision 0, waits for its lock: changed(client, scope, revision). It may
+// have to wait, which a callback must not.
 func changed(_ js.Value, params []js.Value) any {
 	number, scope, rev := params[0].Int(), scopeOf(params[1].String()), mls.Rev(params[2].Float())
 	go func() {
-		if c, err := find(number); err == nil {
+		if c, err := find(number); err != nil {
+			return
+		} else if rev == 0 {
+			c.Wanted(scope)
+		} else {
 			c.Changed(scope, rev)
 		}
 	}()

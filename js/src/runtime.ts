@@ -18,7 +18,7 @@ interface Program {
   /** Calls a method. A number other than 0 is what `cancel` and `progress` name the call by. */
   call(method: string, args: object, number: number): Promise<unknown>;
   cancel(number: number): void;
-  /** Tells a client that another instance has written a scope. */
+  /** Tells a client that another instance has written a scope, or, with revision 0, waits for its lock. */
   changed(client: number, scope: string, revision: number): void;
   describe(): Description;
   settle(id: number, fulfilled: boolean, value: unknown): void;
@@ -203,10 +203,12 @@ export class Runtime {
   #hear(number: number, notice: Notice, host: HostClient): void {
     const client = this.#clients.get(number);
     if (!client) return;
+    const changed = (scope: string, revision: number) => this.#enter(() => this.#program.changed(number, scope, revision));
     switch (notice.kind) {
+      case "want":
+        return void changed(notice.scope, 0);
       case "commit":
-        for (const { scope, revision } of notice.revisions) this.#enter(() => this.#program.changed(number, scope, revision));
-        return;
+        return notice.revisions.forEach(({ scope, revision }) => changed(scope, revision));
       case "event":
         client.heard = client.heard.then(async () => {
           const event = await client.store.hear(notice.sealed);

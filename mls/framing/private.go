@@ -9,15 +9,21 @@ import (
 	"webmls/mls/wire"
 )
 
+// Generations give out what the messages of a ratchet are sealed with: each key
+// and nonce once. *schedule.Draft is one.
+type Generations interface {
+	// Next is as Draft.Next.
+	Next(leaf treemath.LeafIndex, r schedule.Ratchet) (generation uint32, key, nonce []byte, err error)
+}
+
 // ProtectPrivate returns signed content as a PrivateMessage (RFC 9420, Section
-// 6.3) under the next generation of the sender's ratchet, which the Draft
-// consumes. c is what Sign returned for WireFormatPrivateMessage, and has its
+// 6.3) under the next generation of the sender's ratchet, which it consumes. c is what Sign returned for WireFormatPrivateMessage, and has its
 // confirmation tag by now where it is a Commit. padding is the number of zero bytes
-// to add. The message must not leave before the Draft's changes are stored (S12);
+// to add. The message must not leave before it is stored that the generation is consumed (S12);
 // should it do so all the same, a random reuse guard keeps the nonces apart (F15).
 // Codes: WRONG_WIRE_FORMAT, SENDER_NOT_ALLOWED, CONTENT_TYPE_INVALID,
 // INVALID_ARGUMENT for a padding below zero, TOO_LARGE, and those of Draft.Next.
-func ProtectPrivate(s *suite.Suite, c *message.AuthenticatedContent, d *schedule.Draft, senderDataSecret []byte, padding int) (*message.PrivateMessage, error) {
+func ProtectPrivate(s *suite.Suite, c *message.AuthenticatedContent, from Generations, senderDataSecret []byte, padding int) (*message.PrivateMessage, error) {
 	if c.WireFormat != message.WireFormatPrivateMessage {
 		return nil, mlserr.New(mlserr.WrongWireFormat, "content signed for another wire format")
 	}
@@ -31,7 +37,7 @@ func ProtectPrivate(s *suite.Suite, c *message.AuthenticatedContent, d *schedule
 		return nil, mlserr.New(mlserr.TooLarge, "padding")
 	}
 	data := message.SenderData{Leaf: c.Content.Sender.Leaf}
-	generation, key, nonce, err := d.Next(data.Leaf, ratchetFor(c.Content.ContentType))
+	generation, key, nonce, err := from.Next(data.Leaf, ratchetFor(c.Content.ContentType))
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ func (w *world) play() {
 		w.act(step.op)
 		if len(w.dice) > 0 { // now and then, by what is left of the dice
 			pick(w, w.devices).checkVault()
+			pick(w, w.devices).rest()
 		}
 	}
 	w.dice = nil
@@ -681,6 +682,11 @@ func (w *world) send() {
 		return
 	}
 	w.sendFrom(s)
+	if w.oneIn(3) { // what follows goes without being stored
+		for range 1 + w.roll(8) {
+			w.sendFrom(s)
+		}
+	}
 }
 
 func (w *world) sendFrom(s *seat) {
@@ -692,6 +698,7 @@ func (w *world) sendFrom(s *seat) {
 	if w.oneIn(8) {
 		e.text += string(bytes.Repeat([]byte("!"), 3000))
 	}
+	before := s.device.revision(s)
 	err := s.device.durable(func() (err error) {
 		e.bytes, err = s.group().Send(ctx, []byte(e.text), mls.SendOptions{AuthenticatedData: []byte(e.aad)})
 		return err
@@ -708,6 +715,10 @@ func (w *world) sendFrom(s *seat) {
 	}
 	w.ledger.release(w, e.bytes)
 	s.sent[e], s.got[e] = true, true
+	if s.device.revision(s) == before { // the group was not stored
+		w.count.reserved++
+		s.device.unstored = append(s.device.unstored, unstored{s, e, before})
+	}
 	w.post(e)
 }
 
@@ -882,7 +893,7 @@ func (w *world) freshDevice() {
 	d := w.newDevice(old.name)
 	d.modern = old.modern
 	d.client.Close()
-	d.client = d.open(d.store, d.vault)
+	d.start()
 	w.seat(d)
 	w.joinExternal(d)
 }
@@ -1291,6 +1302,7 @@ func (w *world) finish() {
 		w.probe(s)
 	}
 	for _, d := range w.devices {
+		d.rest()
 		d.checkVault()
 		d.client.Close()
 	}

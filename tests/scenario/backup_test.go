@@ -169,5 +169,5 @@ func (d *device) restore(backup *mls.MemoryStore) {
 	d.client.Close()
 	d.memory = backup
 	d.store = &mls.FaultyStore{Store: backup, Decide: d.w.faults.decide}
-	d.client = d.open(d.store, nil)
+	d.start()
 }

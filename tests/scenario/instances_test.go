@@ -25,16 +25,24 @@ func TestScenarioTwoInstances(t *testing.T) {
 	t.Cleanup(cleanup)
 	rapid.Check(t, func(t *rapid.T) {
 		locks := rapid.Bool().Draw(t, "locks")
-		play := rapid.SliceOfN(rapid.IntRange(0, 11), 1, 40).Draw(t, "operations")
+		play := rapid.SliceOfN(rapid.IntRange(0, 15), 1, 40).Draw(t, "operations")
 		w := newWorld(t, &script{suite: suite.X25519AES128SHA256Ed25519, size: 2, past: 5, vault: rapid.Bool().Draw(t, "vault")}, &faults{}, r)
 		w.found()
 		id := w.room.id
 		alice, bob := w.room.seats[0].device, w.room.seats[1].device
-		var store mls.Store = alice.store
-		if !locks {
-			store = raceStore{alice.store}
+		instances, crash := make([]*mls.Client, 2), make([]func(), 2)
+		open := func(i int) {
+			store := newInstance(alice.store)
+			store.others = func() []*mls.Client { return []*mls.Client{instances[1-i]} }
+			crash[i] = store.crash
+			if locks {
+				instances[i] = alice.open(store, alice.vault)
+			} else {
+				instances[i] = alice.open(raceStore{store}, alice.vault)
+			}
 		}
-		instances := []*mls.Client{alice.open(store, alice.vault), alice.open(store, alice.vault)}
+		open(0)
+		open(1)
 		// stale is what only a stale copy may answer.
 		stale := func(err error, what string, want ...mlserr.Code) {
 			if locks {
@@ -124,6 +132,45 @@ func TestScenarioTwoInstances(t *testing.T) {
 						w.fatalf("receive: %v", err)
 					}
 				}
+			case 6: // one sends one after the other, and both know the last
+				var b []byte
+				for range 2 + texts%7 {
+					var err error
+					if b, err = first.Send(ctx, text(), mls.SendOptions{}); err != nil {
+						w.fatalf("send: %v", err)
+					}
+					bobReceives(released(b), mls.EventApplication)
+				}
+				for _, g := range []*mls.Group{second, first} {
+					if ev, err := g.Receive(ctx, b); err != nil {
+						stale(err, "a stale copy receives its own", mlserr.EpochAhead)
+					} else if ev.Type != mls.EventOwn {
+						w.fatalf("own message: %+v", ev)
+					}
+				}
+			case 7: // the same, and it crashes; what it sent is none of another life
+				last, err := first.Send(ctx, text(), mls.SendOptions{})
+				for range texts % 7 {
+					if err == nil {
+						bobReceives(released(last), mls.EventApplication)
+						last, err = first.Send(ctx, text(), mls.SendOptions{})
+					}
+				}
+				if err != nil {
+					w.fatalf("send: %v", err)
+				}
+				bobReceives(released(last), mls.EventApplication)
+				crash[o%2]()
+				instances[o%2].Close()
+				open(o % 2)
+				if ev, err := second.Receive(ctx, last); err == nil && ev.Type != mls.EventOwn {
+					w.fatalf("own message: %+v", ev)
+				} else if err != nil {
+					w.want(err, "own message", mlserr.AlreadyProcessed, mlserr.EpochAhead)
+					if locks && mlserr.CodeOf(err) == mlserr.EpochAhead {
+						w.fatalf("own message: %v", err)
+					}
+				}
 			case 5: // a key package of one is used by the other
 				list, err := instances[o%2].CreateKeyPackages(ctx, alice.made[w.suite][0].ID(), 1, mls.KeyPackageOptions{})
 				if err != nil {
@@ -151,6 +198,9 @@ func TestScenarioTwoInstances(t *testing.T) {
 			}
 		}
 		// What is stored, as a third instance finds it.
+		for i := range instances {
+			instances[i].Close()
+		}
 		third := alice.open(alice.store, alice.vault)
 		info, err := group(third).Info(ctx)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -76,12 +77,13 @@ type world struct {
 	psks    map[string][]byte // external PSKs by id
 	count   counts
 	story   []string
+	opened  time.Time
 }
 
 // counts say what happened in histories, so that a test can assert that its
 // histories are not empty.
 type counts struct {
-	epochs, joins, externals, resyncs, removals, read, refused, lost, updates, rotations, psks, reinits, branches, crashes, phantoms, batches int
+	epochs, joins, externals, resyncs, removals, read, refused, lost, updates, rotations, psks, reinits, branches, crashes, phantoms, batches, reserved, forgotten int
 }
 
 func (c *counts) add(d counts) {
@@ -99,6 +101,8 @@ func (c *counts) add(d counts) {
 	c.reinits += d.reinits
 	c.branches += d.branches
 	c.batches += d.batches
+	c.reserved += d.reserved
+	c.forgotten += d.forgotten
 	c.crashes += d.crashes
 	c.phantoms += d.phantoms
 }
@@ -106,7 +110,7 @@ func (c *counts) add(d counts) {
 func newWorld(t rapid.TB, s *script, f *faults, r *suitetest.Recorder) *world {
 	return &world{
 		t: t, script: s, suite: s.suite, faults: f, ledger: newLedger(r),
-		owner: map[string]*device{}, psks: map[string][]byte{},
+		owner: map[string]*device{}, psks: map[string][]byte{}, opened: time.Now(),
 	}
 }
 
@@ -146,17 +150,23 @@ func pick[T any](w *world, list []T) T { return list[w.roll(len(list))] }
 
 // device is a client with its store.
 type device struct {
-	w       *world
-	name    string
-	memory  *mls.MemoryStore
-	vault   *vault // nil: keys are bytes
-	store   *mls.FaultyStore
-	client  *mls.Client
-	modern  bool
-	retired bool // another device has its name now
+	w      *world
+	name   string
+	memory *mls.MemoryStore
+	vault  *vault // nil: keys are bytes
+	store  *mls.FaultyStore
+	// instance is what the client has of the store.
+	instance *instance
+	client   *mls.Client
+	modern   bool
+	retired  bool // another device has its name now
 	// made are its identities by suite, those for key packages first.
 	made map[suite.ID][]*mls.Identity
 	psks map[string]bool
+	// idle is what the client does when no send has followed for a while.
+	idle func()
+	// unstored are messages that it sent from memory.
+	unstored []unstored
 	// lastResort are its key packages that may be used again.
 	lastResort map[suite.ID][]byte
 }
@@ -177,13 +187,19 @@ func (w *world) newDevice(name string) *device {
 		store = vaultStore{d.memory, d.vault}
 	}
 	d.store = &mls.FaultyStore{Store: store, Decide: w.faults.decide}
-	d.client = d.open(d.store, d.vault)
+	d.start()
 	w.devices = append(w.devices, d)
 	return d
 }
 
 func (d *device) open(store mls.Store, v *vault) *mls.Client {
 	config := mls.Config{Keys: keys, Store: store, Authenticator: policy{}, Limits: mls.Limits{MaxPastEpochs: d.w.script.past}}
+	// The time between sends does not pass by itself.
+	config.After = func(_ time.Duration, f func()) func() {
+		d.idle = f
+		return func() { d.idle = nil }
+	}
+	config.Now = func() time.Time { return d.w.opened }
 	if v != nil {
 		config.Keys = v
 	}
@@ -207,13 +223,21 @@ func (d *device) clone() *mls.Client {
 	return d.open(vaultStore{memory, v}, v)
 }
 
-// restart drops everything in memory and loads again.
+// start opens the client on what the device has stored.
+func (d *device) start() {
+	d.instance, d.idle = newInstance(d.store), nil
+	d.client = d.open(d.instance, d.vault)
+}
+
+// restart drops everything in memory and loads again, as after a crash.
 func (d *device) restart() {
+	d.instance.crash()
 	d.client.Close()
 	if d.vault != nil {
 		d.vault.crash()
 	}
-	d.client = d.open(d.store, d.vault)
+	d.forgetUnstored()
+	d.start()
 	for _, list := range d.made {
 		for i := range list {
 			again, err := d.client.Identity(ctx, list[i].ID())
@@ -242,6 +266,7 @@ func (d *device) try(f func() error) (crashed bool, err error) {
 	}
 	if d.w.faults.at%2 == 0 {
 		d.w.logf("the store of %s fails, and it goes on", d.name)
+		d.forgetUnstored()
 		return true, nil
 	}
 	d.w.logf("%s crashes", d.name)
@@ -260,6 +285,48 @@ func (d *device) durable(f func() error, done func() bool) error {
 }
 
 func never() bool { return false }
+
+// rest lets time pass without a send.
+func (d *device) rest() {
+	if d.idle == nil {
+		return
+	}
+	d.try(func() error {
+		d.idle()
+		if d.w.faults.hit { // nobody was there to be told
+			return mlserr.New(mlserr.StoreFailed, "")
+		}
+		return nil
+	})
+}
+
+// unstored is a message that was sent and that the stored log lacks, until the
+// group is stored next.
+type unstored struct {
+	seat     *seat
+	envelope *envelope
+	revision mls.Rev
+}
+
+func (d *device) revision(s *seat) mls.Rev {
+	rev, err := d.memory.Revision(ctx, mls.GroupScope(s.room.id))
+	if err != nil {
+		d.w.fatalf("%v", err)
+	}
+	return rev
+}
+
+// forgetUnstored has the device not know what only its memory knew: that it sent
+// some messages. It does not take them for those of another.
+func (d *device) forgetUnstored() {
+	for _, u := range d.unstored {
+		if d.revision(u.seat) == u.revision {
+			delete(u.seat.sent, u.envelope)
+			d.w.count.forgotten++
+		}
+	}
+	d.unstored = nil
+}
 
 // newIdentity makes one more identity of the device's name.
 func (d *device) newIdentity(id suite.ID) *mls.Identity {
