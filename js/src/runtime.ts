@@ -203,18 +203,16 @@ export class Runtime {
   #hear(number: number, notice: Notice, host: HostClient): void {
     const client = this.#clients.get(number);
     if (!client) return;
-    const changed = (scope: string, revision: number) => this.#enter(() => this.#program.changed(number, scope, revision));
-    switch (notice.kind) {
-      case "want":
-        return void changed(notice.scope, 0);
-      case "commit":
-        return notice.revisions.forEach(({ scope, revision }) => changed(scope, revision));
-      case "event":
-        client.heard = client.heard.then(async () => {
-          const event = await client.store.hear(notice.sealed);
-          if (event && this.#clients.has(number)) host.happened(event);
-        });
+    if (notice.kind !== "event") {
+      for (const { scope, revision = 0 } of notice.kind === "want" ? [notice] : notice.revisions) {
+        this.#enter(() => this.#program.changed(number, scope, revision));
+      }
+      return;
     }
+    client.heard = client.heard.then(async () => {
+      const event = await client.store.hear(notice.sealed);
+      if (event && this.#clients.has(number)) host.happened(event);
+    });
   }
 
   #leave(number: number): void {

@@ -10,7 +10,7 @@ import type { Sealed } from "./seal.js";
 /** What is told. Scopes are as in {@link HostStore}. */
 export type Notice =
   | { kind: "commit"; revisions: { scope: string; revision: number }[] }
-  | { kind: "want"; scope: string }
+  | { kind: "want"; scope: string; revision?: undefined }
   /** A {@link TabEvent}, packed and sealed: a page of the origin that has not opened the database reads nothing of it, forges none, and has none told again. */
   | { kind: "event"; sealed: Sealed };
 
