@@ -22,8 +22,8 @@ type Config struct {
 	Store         Store
 	Authenticator Authenticator
 	Now           func() time.Time // default time.Now
-	// After calls f in a goroutine of its own when d has passed, unless stop is
-	// called before. Default time.AfterFunc.
+	// After is called for what is to be done when no send has followed another for
+	// a while, and returns what gives that up. The default waits so long.
 	After     func(d time.Duration, f func()) (stop func())
 	Limits    Limits
 	Supported Supported

@@ -54,11 +54,12 @@ func (c *Client) Changed(scope Scope, rev Rev) {
 func (c *Client) held(scope Scope) *Group {
 	id, _ := strings.CutPrefix(string(scope), groupScopePrefix)
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if g := c.groups[id]; g != nil && g.scope == scope {
-		return g
+	g := c.groups[id]
+	c.mu.Unlock()
+	if g == nil || g.scope != scope {
+		return nil
 	}
-	return nil
+	return g
 }
 
 // dropOutdated drops a copy that is known to be old. The caller has the group's

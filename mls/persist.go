@@ -26,7 +26,8 @@ import (
 //	1  the first
 //	2  state: the shared leaf key, what is known of a restored backup, a list that
 //	   is empty now; key packages: what they are kept for
-const formatVersion = 2
+//	3  the inbox has blocks; the log of what was sent says what it may lack
+const formatVersion = 3
 
 // Record names. Of a client's scope:
 const (
@@ -47,9 +48,11 @@ const (
 	recordPast     = "past/"     // a past epoch, less its ratchets
 	recordProposal = "proposal/" // position among the cached proposals
 	recordPending  = "pending"   // the pending commit with the epoch that it leads to
-	recordInbox    = "inbox/"    // id
+	recordInbox    = "inbox/"    // id; with inboxBlockSuffix several entries, by the id of the first
 	recordSent     = "sent/"     // block number
 )
+
+const inboxBlockSuffix = "+"
 
 const hexDigits = "0123456789abcdef"
 
@@ -268,9 +271,7 @@ func (g *Group) change(l *live, out *outcome) Change {
 			}
 		})
 	}
-	for _, id := range out.acknowledged {
-		c.Delete = append(c.Delete, recordInbox+strconv.FormatUint(id, 10))
-	}
+	l.acknowledge(&c, out.acknowledged)
 	if out.next != nil && out.next.epoch != nil && out.next.epoch != old.epoch {
 		e := out.next.epoch // nothing was signed in it yet
 		out.sent = append([][]byte{sentSince(e.suite, e.contextBytes)}, out.sent...)
@@ -308,7 +309,11 @@ func (g *Group) change(l *live, out *outcome) Change {
 // was received in a former membership and not acknowledged is not lost.
 func (l *live) keepLedger(c *Change) {
 	for id, entry := range l.inbox {
-		c.Put[recordInbox+strconv.FormatUint(id, 10)] = marshalInboxEvent(entry.Event)
+		if b := l.blocks[id]; b == nil {
+			c.Put[recordInbox+strconv.FormatUint(id, 10)] = marshalInboxEvent(entry.Event)
+		} else {
+			c.Put[b.name] = l.marshalBlock(b, nil)
+		}
 	}
 	for _, b := range l.sent.blocks {
 		c.Put[recordSent+strconv.FormatUint(b.number, 10)] = b.digests
@@ -582,16 +587,114 @@ func (p *pendingCommit) marshal(base *epoch) []byte {
 	return w.Bytes()
 }
 
-// marshalInboxEvent writes an entry of the inbox.
+// marshalInboxEvent writes an entry of the inbox that has a record of its own.
 func marshalInboxEvent(ev *Event) []byte {
 	w := wire.NewWriter(len(ev.Content) + len(ev.AuthenticatedData) + 256)
+	writeInboxSender(w, ev)
+	w.Opaque(ev.AuthenticatedData)
+	w.Opaque(ev.Content)
+	return w.Bytes()
+}
+
+func writeInboxSender(w *wire.Writer, ev *Event) {
 	w.Uint64(ev.Epoch)
 	w.Uint32(uint32(ev.Sender.Leaf))
 	ev.Sender.Credential.Marshal(w)
 	w.Opaque(ev.Sender.SignatureKey)
 	w.Optional(ev.Sender.Own)
-	w.Opaque(ev.AuthenticatedData)
-	w.Opaque(ev.Content)
+}
+
+// inboxBlock is a record with several entries of the inbox, which came in one
+// batch: so that a list of messages is not as many records. Those of its ids that
+// the inbox has are in it.
+type inboxBlock struct {
+	name string
+	ids  []uint64
+}
+
+// The most that a block has: what is written anew when a part of it is acknowledged.
+const (
+	inboxBlockCount = 64
+	inboxBlockSize  = 16 << 10 // bytes of content; an entry that is larger is by itself
+)
+
+// deliver puts what a batch delivers into records, and returns the blocks.
+func (l *live) deliver(c *Change, list []*Event) (blocks []*inboxBlock) {
+	for len(list) > 0 {
+		n, size := 0, 0
+		for n < min(len(list), inboxBlockCount) {
+			size += len(list[n].Content) + len(list[n].AuthenticatedData)
+			if n > 0 && size > inboxBlockSize {
+				break
+			}
+			n++
+		}
+		name := recordInbox + strconv.FormatUint(list[0].InboxID, 10)
+		if n == 1 {
+			c.Put[name] = marshalInboxEvent(list[0])
+		} else {
+			b := &inboxBlock{name: name + inboxBlockSuffix}
+			for _, ev := range list[:n] {
+				b.ids = append(b.ids, ev.InboxID)
+			}
+			c.Put[b.name] = marshalInboxEvents(list[:n])
+			blocks = append(blocks, b)
+		}
+		list = list[n:]
+	}
+	return blocks
+}
+
+// acknowledge takes entries out of the records of the inbox.
+func (l *live) acknowledge(c *Change, ids []uint64) {
+	gone := make(map[uint64]bool, len(ids))
+	for _, id := range ids {
+		gone[id] = true
+	}
+	var last *inboxBlock
+	for _, id := range ids {
+		b := l.blocks[id]
+		if b == nil {
+			c.Delete = append(c.Delete, recordInbox+strconv.FormatUint(id, 10))
+		} else if b != last {
+			last = b // as a rule its ids come one after the other
+			if record := l.marshalBlock(b, gone); record != nil {
+				c.Put[b.name] = record
+			} else {
+				c.Delete = append(c.Delete, b.name)
+			}
+		}
+	}
+}
+
+// marshalBlock writes what is left of a block; nil when nothing is.
+func (l *live) marshalBlock(b *inboxBlock, gone map[uint64]bool) []byte {
+	var list []*Event
+	for _, id := range b.ids {
+		if entry := l.inbox[id]; entry != nil && !gone[id] {
+			list = append(list, entry.Event)
+		}
+	}
+	if list == nil {
+		return nil
+	}
+	return marshalInboxEvents(list)
+}
+
+// marshalInboxEvents writes a block. What is the same as in the entry before is
+// left out: the epoch and the sender.
+func marshalInboxEvents(list []*Event) []byte {
+	var w wire.Writer
+	for i, ev := range list {
+		w.Uint64(ev.InboxID)
+		same := i > 0 && ev.Epoch == list[i-1].Epoch && ev.Sender.Leaf == list[i-1].Sender.Leaf
+		w.Optional(same)
+		if !same {
+			writeInboxSender(&w, ev)
+		}
+		w.Opaque(ev.AuthenticatedData)
+		w.Opaque(ev.Content)
+	}
 	return w.Bytes()
 }
 
@@ -656,7 +759,7 @@ func (c *Client) peek(ctx context.Context, id []byte) (*state, error) {
 
 // newLive is a group that nothing is stored of.
 func newLive(id []byte) *live {
-	return &live{state: &state{groupID: id}, inbox: make(map[uint64]*InboxEntry)}
+	return &live{state: &state{groupID: id}, inbox: make(map[uint64]*InboxEntry), blocks: make(map[uint64]*inboxBlock)}
 }
 
 // loadGroup decodes the records of a group. A group that is not there has a
@@ -977,16 +1080,18 @@ func (l *live) loadLedger(records Records) error {
 	for name, b := range records {
 		switch {
 		case strings.HasPrefix(name, recordInbox):
-			id, ok := parseNumber(name[len(recordInbox):])
+			number := name[len(recordInbox):]
+			block := strings.HasSuffix(number, inboxBlockSuffix)
+			if block {
+				number = number[:len(number)-len(inboxBlockSuffix)]
+			}
+			id, ok := parseNumber(number)
 			if !ok {
 				return corrupt(name, nil)
 			}
-			ev, err := l.loadInboxEvent(name, b)
-			if err != nil {
+			if err := l.loadInbox(name, b, id, block); err != nil {
 				return err
 			}
-			ev.InboxID = id
-			l.inbox[id] = &InboxEntry{ID: id, Event: ev}
 		case strings.HasPrefix(name, recordSent):
 			number, ok := parseNumber(name[len(recordSent):])
 			if !ok || len(b)%digestSize != 0 {
@@ -1000,18 +1105,39 @@ func (l *live) loadLedger(records Records) error {
 	return nil
 }
 
-func (l *live) loadInboxEvent(name string, b []byte) (*Event, error) {
-	ev := &Event{Type: EventApplication, GroupID: l.state.groupID, Sender: new(Member)}
-	err := decode(name, b, func(r *wire.Reader) {
-		ev.Epoch = r.Uint64()
-		ev.Sender.Leaf = treemath.LeafIndex(r.Uint32())
-		ev.Sender.Credential.Unmarshal(r)
-		ev.Sender.SignatureKey = r.Opaque()
-		ev.Sender.Own = r.Optional()
-		ev.AuthenticatedData = r.Opaque()
-		ev.Content = r.Opaque()
+// loadInbox reads the entry with an id, or a block.
+func (l *live) loadInbox(name string, b []byte, id uint64, block bool) error {
+	var of *inboxBlock
+	if block {
+		of = &inboxBlock{name: name}
+	}
+	return decode(name, b, func(r *wire.Reader) {
+		var last *Event
+		for last == nil || block && !r.Empty() && r.Err() == nil {
+			ev := &Event{Type: EventApplication, GroupID: l.state.groupID, InboxID: id}
+			if block {
+				ev.InboxID = r.Uint64()
+				if l.inbox[ev.InboxID] != nil {
+					r.Malformed("an entry twice")
+				}
+				l.blocks[ev.InboxID] = of
+				of.ids = append(of.ids, ev.InboxID)
+			}
+			if block && r.Optional() && last != nil {
+				ev.Epoch, ev.Sender = last.Epoch, last.Sender
+			} else {
+				ev.Epoch = r.Uint64()
+				ev.Sender = &Member{Leaf: treemath.LeafIndex(r.Uint32())}
+				ev.Sender.Credential.Unmarshal(r)
+				ev.Sender.SignatureKey = r.Opaque()
+				ev.Sender.Own = r.Optional()
+			}
+			ev.AuthenticatedData = r.Opaque()
+			ev.Content = r.Opaque()
+			l.inbox[ev.InboxID] = &InboxEntry{ID: ev.InboxID, Event: ev}
+			last = ev
+		}
 	})
-	return ev, err
 }
 
 // inboxIDs returns the ids of the inbox in order.

@@ -97,15 +97,15 @@ func (s *state) rolledBack(reason error) (*outcome, error) {
 // When as many were found as may be missing, the next one is a proof again: what
 // was signed is the same in whatever message a member puts it.
 func sentLacks(s *suite.Suite, groupContext []byte) []byte {
-	return sentMark(s, "lacks", groupContext)
+	return sentMark(s, "WebMLS sent lacks", groupContext)
 }
 
 func sentFound(s *suite.Suite, groupContext []byte) []byte {
-	return sentMark(s, "found", groupContext)
+	return sentMark(s, "WebMLS sent found", groupContext)
 }
 
 func sentMark(s *suite.Suite, what string, groupContext []byte) []byte {
-	return s.Hash([]byte("WebMLS sent "+what), groupContext)[:digestSize]
+	return s.Hash([]byte(what), groupContext)[:digestSize]
 }
 
 // sentSince is the mark of an epoch in the log of what was sent. It is put there
@@ -113,7 +113,7 @@ func sentMark(s *suite.Suite, what string, groupContext []byte) []byte {
 // epoch. A log that a version without marks has written proves nothing before the
 // next epoch.
 func sentSince(s *suite.Suite, groupContext []byte) []byte {
-	return sentMark(s, "since", groupContext)
+	return sentMark(s, "WebMLS sent since", groupContext)
 }
 
 // isPending reports whether own content is that of the pending commit, though in

@@ -3,7 +3,6 @@ package mls
 import (
 	"context"
 	"errors"
-	"strconv"
 
 	"webmls/mls/mlserr"
 	"webmls/mls/schedule"
@@ -16,8 +15,9 @@ type live struct {
 	format byte // of the stored records; 0 when there are none
 	// The ledger: containers that only grow and shrink by entries. They are
 	// changed in apply alone.
-	inbox map[uint64]*InboxEntry
-	sent  sentLog
+	inbox  map[uint64]*InboxEntry
+	blocks map[uint64]*inboxBlock // of those entries that share a record
+	sent   sentLog
 	// reserve changes with every send: see reserve.go.
 	reserve reserve
 }
@@ -186,8 +186,8 @@ func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
 	for i, ev := range out.deliver {
 		// The revision never repeats, also after a reload of an empty inbox.
 		ev.InboxID = (uint64(l.rev)+1)*maxDelivered + uint64(i)
-		b.Changes[0].Put[recordInbox+strconv.FormatUint(ev.InboxID, 10)] = marshalInboxEvent(ev)
 	}
+	blocks := l.deliver(&b.Changes[0], out.deliver)
 	if out.client == nil {
 		if err := g.client.store.Commit(ctx, b); err != nil {
 			return err
@@ -203,8 +203,14 @@ func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
 	for _, ev := range out.deliver {
 		l.inbox[ev.InboxID] = &InboxEntry{ID: ev.InboxID, Event: ev}
 	}
+	for _, b := range blocks {
+		for _, id := range b.ids {
+			l.blocks[id] = b
+		}
+	}
 	for _, id := range out.acknowledged {
 		delete(l.inbox, id)
+		delete(l.blocks, id)
 	}
 	if out.sentBlocks != nil {
 		l.sent.put(out.sent, out.sentBlocks, out.sentDropped, out.lacks)

@@ -7,6 +7,7 @@ import (
 	"syscall/js"
 
 	"webmls/mls"
+	"webmls/mls/contexts"
 	"webmls/mls/mlserr"
 )
 
@@ -72,7 +73,7 @@ func (s hostStore) Commit(ctx context.Context, b mls.Batch) error {
 			"names": names, "values": values,
 		}
 	}
-	_, err := await(context.WithoutCancel(ctx), s.object, "commit", changes, textsValue(b.KeysKept), textsValue(b.KeysDropped))
+	_, err := await(contexts.WithoutCancel(ctx), s.object, "commit", changes, textsValue(b.KeysKept), textsValue(b.KeysDropped))
 	return err
 }
 
@@ -84,7 +85,7 @@ func (s hostStore) Lock(ctx context.Context, scope mls.Scope) (unlock func(), er
 	}
 	granted := make(chan grant, 1)
 	go func() {
-		release, err := await(context.WithoutCancel(ctx), s.object, "lock", scopeValue(scope))
+		release, err := await(contexts.WithoutCancel(ctx), s.object, "lock", scopeValue(scope))
 		granted <- grant{release, err}
 	}()
 	release := func(g grant) { try(func() { g.release.Invoke() }) }

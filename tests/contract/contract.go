@@ -151,7 +151,7 @@ func argsRead(source ast.Node, parts map[string]shape) (shape, error) {
 			} else {
 				args[name] = cmpOr(kind, anyType)
 			}
-		} else if method.Sel.Name != "fail" && method.Sel.Name != "property" {
+		} else if method.Sel.Name != "fail" && method.Sel.Name != "property" && method.Sel.Name != "inside" {
 			broken = fmt.Errorf("cannot read in.%s", method.Sel.Name)
 		}
 		return true
@@ -525,6 +525,7 @@ var twins = map[string]string{
 	"Client.Snapshot":         "inspect",
 	"Group.Snapshot":          "group.inspect",
 	"Client.Changed":          "-the host calls it as the program's function of that name",
+	"Client.Wanted":           "-the host says so by the program's function changed",
 	"Client.Identity":         "-an identity crosses as a whole, by identities",
 	"Client.ImportKeyPackage": "-it takes private keys, and no private key crosses",
 	"Group.ID":                "group.info",

@@ -105,6 +105,7 @@ describe("a browser that is killed", { timeout: full ? 3_600_000 : 110_000 }, ()
         working = false;
       });
       await Promise.all([...work, answering, killing]);
+      alice.killed();
     }
     t.diagnostic(`the browser has dropped its storage ${dropped} times`);
     for (const { service, alice, other } of groups) {

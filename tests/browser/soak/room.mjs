@@ -93,7 +93,7 @@ export class Party {
   received = new Map(); // how often the receipt of each text was reported
   acknowledged = new Set(); // texts
   asked = new Set(); // texts to be acknowledged: a killed page may have done so, and not lived to say it
-  counts = { sent: 0, commits: 0, lost: 0, received: 0, own: 0, again: 0, unknown: 0 };
+  counts = { sent: 0, commits: 0, lost: 0, received: 0, own: 0, again: 0, unknown: 0, forgotten: 0 };
 
   constructor(service, name) {
     this.service = service;
@@ -151,7 +151,8 @@ export class Party {
     const where = `${this.name} receives message ${this.at} of ${entry.from} (${entry.text ?? "commit"})`;
     if (code === "ALREADY_PROCESSED" || (code === "EPOCH_BEHIND" && !entry.text)) {
       // Right when somebody else had it, and for an own commit that was applied.
-      assert.ok(several || entry.uncertain || (own && !entry.text), `${where}: ${detail}`);
+      if (own && entry.text && entry.kill) this.#forgotten(entry.kill, where);
+      else assert.ok(several || entry.uncertain || (own && !entry.text), `${where}: ${detail}`);
       this.counts.again++;
       return;
     }
@@ -168,6 +169,18 @@ export class Party {
       this.received.set(ok.text, (this.received.get(ok.text) ?? 0) + 1);
       this.counts.received++;
     }
+  }
+
+  /** The last messages before a kill may have been sent from memory: then it does not know that they are its own. */
+  #forgotten(kill, where) {
+    assert.ok(++kill.forgotten <= 31, where);
+    this.counts.forgotten++;
+  }
+
+  /** Is told that its page was killed. */
+  killed() {
+    const kill = { forgotten: 0 };
+    for (const entry of this.service.log.slice(this.at)) if (entry.from === this.name) entry.kill ??= kill;
   }
 
   /** Acknowledges some of the inbox, as an application does that has shown it. */
