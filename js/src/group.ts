@@ -253,7 +253,8 @@ export class Group extends Emitter {
    *
    * Rejects with MalformedError (drop the message), RejectedError (drop and
    * report it), EpochError: EPOCH_AHEAD (catch up, then try again), EPOCH_BEHIND
-   * and ALREADY_PROCESSED (ignore it), PROPOSAL_UNKNOWN (a proposal is missing);
+   * and ALREADY_PROCESSED (ignore it; so are the last messages of one's own before a
+   * crash, which are else an {@link OwnEvent}), PROPOSAL_UNKNOWN (a proposal is missing);
    * StateError: AUTHENTICATOR_FAILED (keep the message and try again), PSK_UNKNOWN
    * (store the key and try again), NOT_A_MEMBER (ignore it), STATE_ROLLED_BACK
    * (the state comes from a backup, which is remembered: commit an {@link update}).
