@@ -1,13 +1,16 @@
 // Which rows of a long list are in the page: those in front of somebody's eyes, and
 // some around them. Heights of the others are what they were when they were last
-// there, or what rows are on average.
+// there, or what the first rows that were measured are on average.
 
 /** What rows are taken to be before any was measured, in px. */
 const firstGuess = 56;
+/** After so many rows the guess stays as it is: with every other guess, thousands of rows would move. */
+const enough = 16;
 
 export class RowHeights {
   readonly #heights = new Map<number, number>();
   #sum = 0;
+  #guess = firstGuess;
   /** Where each row begins; made anew when something has changed. */
   #tops = new Float64Array(1);
   #stale = true;
@@ -16,23 +19,20 @@ export class RowHeights {
   set(name: number, height: number): boolean {
     const old = this.#heights.get(name);
     if (old === height) return false;
-    this.#sum += height - (old ?? 0);
     this.#heights.set(name, height);
+    if (old === undefined && this.#heights.size <= enough) {
+      this.#sum += height;
+      this.#guess = this.#sum / this.#heights.size;
+    }
     this.#stale = true;
     return true;
-  }
-
-  /** The rows have become others. */
-  changed(): void {
-    this.#stale = true;
   }
 
   /** Where each of so many rows begins, and the last one ends. */
   tops(count: number, nameOf: (index: number) => number): Float64Array {
     if (!this.#stale && this.#tops.length === count + 1) return this.#tops;
-    const guess = this.#heights.size > 0 ? this.#sum / this.#heights.size : firstGuess;
     const tops = new Float64Array(count + 1);
-    for (let i = 0; i < count; i++) tops[i + 1] = tops[i]! + (this.#heights.get(nameOf(i)) ?? guess);
+    for (let i = 0; i < count; i++) tops[i + 1] = tops[i]! + (this.#heights.get(nameOf(i)) ?? this.#guess);
     this.#stale = false;
     return (this.#tops = tops);
   }
