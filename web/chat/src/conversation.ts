@@ -11,7 +11,7 @@ import { toHex } from "./hex.js";
 import { sourceOf, type ChangeRecord, type ConversationRecord, type Entry, type History, type NewEntry } from "./history.js";
 import { nameIn } from "./keypackage.js";
 import { credentialOf, deviceInWords, deviceOf, ownerOf, personOf } from "./names.js";
-import { decodePayload, decodePiece, encodePayload, encodePiece, newId, type Attachment, type Payload } from "./payload.js";
+import { decodePayload, decodePiece, encodePayload, encodePiece, keptAs, newId, type Attachment, type Payload } from "./payload.js";
 import { safetyNumber } from "./safety.js";
 import { Timeline } from "./timeline.js";
 import { addressOf } from "./transport.js";
@@ -297,7 +297,7 @@ export class Conversation extends Changes {
   /** Sends a file, with a text or without. */
   async sayFile(file: File, text = ""): Promise<void> {
     const { attachment, pieces } = await sealFile(file);
-    await this.#around.history.addPieces(attachment.id, pieces);
+    await this.#around.history.addPieces(keptAs(attachment), pieces);
     const [entry] = await this.#around.history.add(this.id, [{ ...this.#own(text), attachment, pieces: 0 }]);
     if (entry) this.#post(entry);
   }
@@ -334,7 +334,7 @@ export class Conversation extends Changes {
         return;
       }
       await kept.done;
-      const pieces = await this.#around.history.pieces(attachment.id);
+      const pieces = await this.#around.history.pieces(keptAs(attachment));
       for (let index = entry.pieces ?? 0; index < pieces.length; index++) {
         await (await this.#sync.send(encodePiece({ id: attachment.id, index, sealed: pieces[index]! }))).done;
         await this.#around.history.mark(order, { pieces: index + 1 });
@@ -477,14 +477,14 @@ export class Conversation extends Changes {
   async #deliver(event: ApplicationEvent): Promise<void> {
     const { history, me } = this.#around;
     const piece = decodePiece(event.content);
-    if (piece) return history.addPiece(piece.id, piece.index, piece.sealed);
+    const key = event.sender?.signatureKey ?? new Uint8Array(0);
+    if (piece) return history.addPiece(keptAs({ from: toHex(key), id: piece.id }), piece.index, piece.sealed);
     const sender = event.sender ? personOf(event.sender) : "Somebody";
     const payload = decodePayload(event.text);
     if (payload?.type === "title") {
       if (await this.#keepTitle(payload.title, Math.min(payload.at, Date.now() + 60_000))) await this.#named(sender, payload, event);
       return;
     }
-    const key = event.sender?.signatureKey ?? new Uint8Array(0);
     const about = { conversation: this.id, at: Date.now(), source: sourceOf(this.id, key, payload?.id ?? `inbox ${event.inboxId} ${this.#record.joined}`) };
     if (!payload) {
       await history.add(this.id, [{ ...about, kind: "note", sender: "", text: `${sender} sent something that this version cannot show.` }]);
@@ -495,7 +495,7 @@ export class Conversation extends Changes {
     const entry: NewEntry = {
       ...about, kind: mine ? "own" : "text", sender, text, id,
       ...(mine && event.sender ? { device: deviceInWords(deviceOf(event.sender)) } : {}),
-      ...(attachment ? { attachment } : {}),
+      ...(attachment ? { attachment: { ...attachment, from: toHex(key) } } : {}),
     };
     await history.add(this.id, [entry], mine ? 0 : 1);
   }
@@ -558,20 +558,20 @@ export class Conversation extends Changes {
   // Attachments
 
   /** How many pieces of an attachment are here. */
-  async piecesOf({ id }: Attachment): Promise<number> {
-    return this.#around.history.countPieces(id);
+  async piecesOf(attachment: Attachment): Promise<number> {
+    return this.#around.history.countPieces(keptAs(attachment));
   }
 
   /** Calls back when a piece has come. Returns a function that ends it. */
-  onPiece({ id }: Attachment, listener: () => void): () => void {
+  onPiece(attachment: Attachment, listener: () => void): () => void {
     return this.#around.history.onChange((change) => {
-      if (change.kind === "piece" && change.attachment === id) listener();
+      if (change.kind === "piece" && change.attachment === keptAs(attachment)) listener();
     });
   }
 
   /** Opens an attachment, all of whose pieces are here. */
   async fileOf(attachment: Attachment, type: string): Promise<Blob> {
-    return openFile(attachment, await this.#around.history.pieces(attachment.id), type);
+    return openFile(attachment, await this.#around.history.pieces(keptAs(attachment)), type);
   }
 }
 

@@ -11,6 +11,13 @@ export interface Attachment {
   pieces: number;
   /** The AES-GCM key of this file alone, in base64url. */
   key: string;
+  /** Who sends the pieces, by the signature key in hexadecimal; absent for one's own. It is not sent, but known. */
+  from?: string;
+}
+
+/** What the pieces of an attachment are kept under: nobody's pieces take the place of another's. */
+export function keptAs({ from = "", id }: Pick<Attachment, "from" | "id">): string {
+  return `${from}/${id}`;
 }
 
 export type Payload =

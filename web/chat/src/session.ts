@@ -13,7 +13,7 @@ import { passing, Refusal } from "./failures.js";
 import { toHex } from "./hex.js";
 import { History, type Account } from "./history.js";
 import { credentialOf, linkCodeOf } from "./names.js";
-import { newId } from "./payload.js";
+import { keptAs, newId } from "./payload.js";
 import { transportOf } from "./transport.js";
 import { Trust, type KeyChange } from "./trust.js";
 
@@ -41,7 +41,6 @@ export class Session extends Changes {
   /** Of groups that are being joined. */
   readonly #warnings = new Map<string, string[]>();
   #records: Promise<void> = Promise.resolve();
-  #release: () => void = () => {};
 
   private constructor(account: Account, identity: Identity, around: Surroundings) {
     super();
@@ -116,10 +115,6 @@ export class Session extends Changes {
     return linkCodeOf(this.name, this.#account.token);
   }
 
-  get history(): History {
-    return this.#around.history;
-  }
-
   find(id: string): Conversation | undefined {
     return this.#conversations.get(id);
   }
@@ -158,7 +153,7 @@ export class Session extends Changes {
     const attachments: string[] = [];
     const orders = await history.orders(conversation.id);
     if (orders.length > 0) {
-      for (const { attachment } of await history.entries(conversation.id, orders[0]!, orders.at(-1)!)) if (attachment) attachments.push(attachment.id);
+      for (const { attachment } of await history.entries(conversation.id, orders[0]!, orders.at(-1)!)) if (attachment) attachments.push(keptAs(attachment));
     }
     await mls.deleteGroup(conversation.record.group).catch((error: unknown) => {
       if (!(error instanceof MLSError && error.code === "GROUP_NOT_FOUND")) throw error;
@@ -176,19 +171,10 @@ export class Session extends Changes {
     }));
   }
 
-  /** Ends this page's part; everything stays on the device. */
-  async close(): Promise<void> {
-    await Promise.all([...this.#conversations.values()].map((conversation) => conversation.stop()));
-    this.#around.delivery.close();
-    await this.#around.mls.close();
-    this.#around.history.close();
-    this.#release();
-  }
-
   async #load(): Promise<void> {
     const { mls, history, report, tab } = this.#around;
-    // The tab is held to be there for as long as it has this lock.
-    void navigator.locks.request(tab, () => new Promise<void>((release) => (this.#release = release)));
+    // The tab is held to be there for as long as it has this lock: until it is closed.
+    void navigator.locks.request(tab, () => new Promise<never>(() => {}));
     const groups = new Map((await mls.groups()).map((id) => [toHex(id), id]));
     for (const record of await history.conversations()) {
       const id = groups.get(record.id);
