@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { launch } from "./browser.mjs";
 import { artifacts, built, root } from "./paths.mjs";
 
-const patience = 20_000;
+const patience = 30_000;
 
 /** Asks until the answer is neither false nor nothing. */
 export async function until(what, question, time = patience) {
@@ -136,8 +136,11 @@ export class Extension {
       shown = await this.shownIn(page);
       return shown.some((one) => one.includes(text));
     };
-    await until(`${this.name} is shown “${text}”`, found).catch((error) => {
-      throw new Error(`${error.message}, but only ${JSON.stringify(shown)}`);
+    await until(`${this.name} is shown “${text}”`, found).catch(async (error) => {
+      const frames = page.frames().filter((frame) => frame.url().includes("/reader.html"));
+      const all = await Promise.all(frames.map((frame) => frame.evaluate(() => document.body.innerText).catch(String)));
+      const marks = await page.evaluate(() => [...document.querySelectorAll("webmls-frame")].map((e) => `${e.getAttribute("state")} at ${e.getBoundingClientRect().y}`));
+      throw new Error(`${error.message}, but only ${JSON.stringify({ shown, all, marks })}`);
     });
   }
 

@@ -2,7 +2,8 @@
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { ask } from "../ask.js";
-import type { SiteView, StateView, ToOwnPages } from "../protocol.js";
+import type { SiteView, StateView } from "../protocol.js";
+import { onChange } from "../view/changes.js";
 import { Lock } from "../view/message.js";
 import { Enroll } from "./enroll.js";
 import { Group } from "./group.js";
@@ -42,9 +43,7 @@ function App() {
       if (again) void load();
     };
     void load();
-    const listen = (message: ToOwnPages) => void (message.type === "state-changed" && load());
-    chrome.runtime.onMessage.addListener(listen);
-    return () => chrome.runtime.onMessage.removeListener(listen);
+    return onChange(() => void load());
   }, []);
 
   const look = async () => {

@@ -2,7 +2,8 @@
 import { render } from "preact";
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { ask } from "../ask.js";
-import type { ToOwnPages, View } from "../protocol.js";
+import type { View } from "../protocol.js";
+import { onChange } from "../view/changes.js";
 import { Message } from "../view/message.js";
 
 const token = location.hash.slice(1);
@@ -20,9 +21,7 @@ function Reader() {
         (error: Error) => setFailure(error.message),
       );
     void load();
-    const listen = (message: ToOwnPages) => void (message.type === "state-changed" && load());
-    chrome.runtime.onMessage.addListener(listen);
-    return () => chrome.runtime.onMessage.removeListener(listen);
+    return onChange(() => void load());
   }, []);
   // The content script makes the frame as high as what it shows.
   useLayoutEffect(() => {
