@@ -3,7 +3,7 @@
  * objects of one page share a connection, and with it the program.
  */
 import type { Args, CallMethod, Control, HostAuthenticator, Result, Settings } from "./bridge.js";
-import { errorOf, errorValue, failure, type ErrorValue, type MLSError } from "./errors.js";
+import { describe, errorOf, errorValue, failure, type ErrorValue, type MLSError } from "./errors.js";
 import type { TabEvent } from "./host/channel.js";
 import type { Secret } from "./host/unlock.js";
 import { besidePage, compile, type Thread } from "./program.js";
@@ -40,7 +40,7 @@ export interface Connection {
   onDeath: (() => void) | undefined;
 }
 
-/** From the page to the worker. */
+/** From the page to the worker, in lists: what is asked for at once crosses at once. */
 export type Request =
   | { kind: "start"; id: number; wasm: string | undefined }
   | { kind: "program"; module: WebAssembly.Module | undefined }
@@ -51,7 +51,7 @@ export type Request =
   | { kind: "close"; id: number; client: number }
   | ({ kind: "answer"; id: number } & Outcome);
 
-/** From the worker to the page. */
+/** From the worker to the page, in lists as well. */
 export type Response =
   | ({ kind: "result"; id: number } & Outcome)
   | { kind: "progress"; id: number; done: number; total: number }
@@ -75,6 +75,7 @@ export class WorkerConnection implements Connection {
   readonly #underWay = new Map<Promise<unknown>, number>(); // the client of each call
   readonly #watching = new AbortController();
   readonly #progress = new Map<number, NonNullable<Control["progress"]>>(); // of each call that wants to be told
+  readonly #leaving: Request[] = [];
   #next = 0;
   #started = false;
   #death: MLSError | undefined;
@@ -83,7 +84,7 @@ export class WorkerConnection implements Connection {
 
   private constructor(worker: Worker) {
     this.#worker = worker;
-    worker.onmessage = (event: MessageEvent<Response>) => this.#receive(event.data);
+    worker.onmessage = (event: MessageEvent<Response[]>) => event.data.forEach((response) => this.#receive(response));
     worker.onmessageerror = () => this.#die("a message of the worker could not be read");
     worker.onerror = (event) => {
       event.preventDefault();
@@ -99,7 +100,7 @@ export class WorkerConnection implements Connection {
         ? new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "webmls" })
         : new Worker(besidePage("worker.js"), { type: "module", name: "webmls" });
     } catch (error) {
-      throw failure("INSTANCE_FAILED", errorValue(error).detail);
+      throw failure("INSTANCE_FAILED", describe(error));
     }
     const connection = new WorkerConnection(worker);
     void connection.#start(wasm);
@@ -109,11 +110,11 @@ export class WorkerConnection implements Connection {
   async #start(wasm: string | undefined): Promise<void> {
     // Compiling takes as long as starting a worker does. One that is given nothing
     // tries for itself: a policy may allow it alone to. It says what is wrong.
-    const give = (module?: WebAssembly.Module) => this.#worker.postMessage({ kind: "program", module } satisfies Request);
+    const give = (module?: WebAssembly.Module) => this.#post({ kind: "program", module });
     const compiling = (async () => give(await compile(programURL(wasm))))();
     compiling.catch(() => give());
     try {
-      const lock = (await this.#request({ kind: "start", id: this.#id(), wasm })) as string | undefined;
+      const lock = (await this.#request({ kind: "start", id: ++this.#next, wasm })) as string | undefined;
       this.#started = true;
       if (lock !== undefined) this.#watch(lock);
     } catch (error) {
@@ -128,7 +129,7 @@ export class WorkerConnection implements Connection {
   }
 
   async open(place: Place, settings: Settings, host: HostClient): Promise<number> {
-    const id = this.#id();
+    const id = ++this.#next;
     this.#hosts.set(id, host);
     try {
       const client = (await this.#request({ kind: "open", id, place, settings, host: id })) as number;
@@ -141,18 +142,18 @@ export class WorkerConnection implements Connection {
   }
 
   async setLock(client: number, secret: Secret | undefined, current: Secret | undefined): Promise<void> {
-    await this.#request({ kind: "lock", id: this.#id(), client, secret, current });
+    await this.#request({ kind: "lock", id: ++this.#next, client, secret, current });
   }
 
   async call<M extends CallMethod>(method: M, args: Args<M>, { signal, progress }: Control): Promise<Result<M>> {
-    const id = this.#id();
+    const id = ++this.#next;
     const controlled = signal !== undefined || progress !== undefined;
-    const result = this.#request({ kind: "call", id, method, args: tight(args) as object, controlled }) as Promise<Result<M>>;
+    const result = this.#request({ kind: "call", id, method, args: copied(args) as object, controlled }) as Promise<Result<M>>;
     const done = () => this.#underWay.delete(result);
     this.#underWay.set(result, (args as { client?: number }).client ?? 0);
     result.then(done, done);
     if (!controlled) return result;
-    const cancel = () => this.#worker.postMessage({ kind: "cancel", id } satisfies Request);
+    const cancel = () => this.#post({ kind: "cancel", id });
     if (progress) this.#progress.set(id, progress);
     signal?.addEventListener("abort", cancel);
     try {
@@ -165,7 +166,7 @@ export class WorkerConnection implements Connection {
 
   async close(client: number): Promise<void> {
     try {
-      await this.#request({ kind: "close", id: this.#id(), client });
+      await this.#request({ kind: "close", id: ++this.#next, client });
       // What its calls came to may be on the way, and the worker is about to be ended.
       await Promise.allSettled([...this.#underWay].flatMap(([call, of]) => (of === client ? [call] : [])));
     } finally {
@@ -183,20 +184,30 @@ export class WorkerConnection implements Connection {
     return this.#death !== undefined;
   }
 
-  #id(): number {
-    return ++this.#next;
-  }
-
   #request(request: Extract<Request, { id: number }>): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#death) return reject(this.#death);
-      try {
-        this.#worker.postMessage(request);
-      } catch (error) {
-        return reject(failure("INVALID_ARGUMENT", errorValue(error).detail));
-      }
       this.#waiting.set(request.id, { resolve, reject });
+      this.#post(request);
     });
+  }
+
+  /** Posts, with all else that is posted before the caller's turn ends. */
+  #post(request: Request): void {
+    if (this.#leaving.push(request) === 1) queueMicrotask(() => this.#send(this.#leaving.splice(0)));
+  }
+
+  #send(requests: Request[]): void {
+    try {
+      this.#worker.postMessage(requests);
+    } catch (error) {
+      const [request, ...more] = requests as [Request & { id: number }];
+      // One of them cannot be cloned.
+      if (more.length > 0) return requests.forEach((request) => this.#send([request]));
+      const failed = { id: request.id, error: errorValue(failure("INVALID_ARGUMENT", describe(error))) };
+      if (request.kind === "answer") this.#send([{ kind: "answer", ...failed }]);
+      else this.#receive({ kind: "result", ...failed });
+    }
   }
 
   #receive(response: Response): void {
@@ -232,7 +243,7 @@ export class WorkerConnection implements Connection {
     } catch (error) {
       answer = { kind: "answer", id, error: errorValue(error) };
     }
-    if (!this.#death) this.#worker.postMessage(answer);
+    if (!this.#death) this.#post(answer);
   }
 
   #die(detail: string): void {
@@ -247,12 +258,12 @@ export class WorkerConnection implements Connection {
   }
 }
 
-/** Cloning a view clones all of the buffer under it: give the worker no more than the view. */
-function tight(value: unknown): unknown {
-  if (value instanceof Uint8Array) return value.byteLength === value.buffer.byteLength ? value : value.slice();
-  if (Array.isArray(value)) return value.map(tight);
+/** A copy of what is called with: the caller may change it before it crosses. Cloning a view would clone all of the buffer under it as well. */
+function copied(value: unknown): unknown {
+  if (value instanceof Uint8Array) return value.slice();
+  if (Array.isArray(value)) return value.map(copied);
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, tight(part)]));
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, copied(part)]));
 }
 
 /** A program in this very thread. */

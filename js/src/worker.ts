@@ -17,6 +17,7 @@ let give: (module: WebAssembly.Module | undefined) => void;
 /** The program as the page has compiled it, if it could. */
 const compiled = new Promise<WebAssembly.Module | undefined>((resolve) => (give = resolve));
 let asked = 0;
+const leaving: Response[] = [];
 const asking = new Map<number, Waiting>();
 const aborts = new Map<number, AbortController>(); // of the calls under way that can be cancelled
 
@@ -24,11 +25,10 @@ if (self.name === crewName) {
   serve(work);
 } else {
   allowCrew();
-  onmessage = hear;
+  onmessage = (event: MessageEvent<Request[]>) => event.data.forEach(hear);
 }
 
-function hear(event: MessageEvent<Request>): void {
-  const request = event.data;
+function hear(request: Request): void {
   if (request.kind === "answer") {
     const waiting = asking.get(request.id);
     asking.delete(request.id);
@@ -131,12 +131,15 @@ function host(number: number): HostClient {
   };
 }
 
-/** Sends to the page; the bytes of a result and of a question go over without a copy. */
+/** Posts to the page, with all else that is posted before this turn ends; the bytes of results and of questions go over without a copy. */
 function post(response: Response): void {
-  const buffers = new Set<ArrayBuffer>();
-  if (response.kind === "result" && !response.error) collect(response.value, buffers);
-  if (response.kind === "ask") collect(response.params, buffers);
-  (postMessage as (message: Response, transfer: ArrayBuffer[]) => void)(response, [...buffers]);
+  if (leaving.push(response) > 1) return;
+  queueMicrotask(() => {
+    const responses = leaving.splice(0) as (Response & { value?: unknown; params?: unknown })[];
+    const buffers = new Set<ArrayBuffer>();
+    for (const { value, params } of responses) collect([value, params], buffers);
+    postMessage(responses, { transfer: [...buffers] });
+  });
 }
 
 function collect(value: unknown, buffers: Set<ArrayBuffer>): void {

@@ -277,6 +277,56 @@ describe("the program", { timeout: 300_000 }, () => {
     }
   }
 
+  onPage("what is called in one turn crosses at once, and what cannot cross is refused alone", async (page) => {
+    const found = await page.evaluate(async () => {
+      const { postMessage } = Worker.prototype;
+      let posts = 0;
+      let answers = 0;
+      let worker;
+      Worker.prototype.postMessage = function (...params) {
+        if (worker !== this) this.addEventListener("message", () => answers++);
+        worker = this;
+        posts++;
+        return postMessage.apply(this, params);
+      };
+      const [alice, bob] = [await kit.open("alice"), await kit.open("bob")];
+      const ours = await alice.createGroup(await alice.createIdentity("alice"));
+      const { welcome } = await ours.add(await bob.createKeyPackage(await bob.createIdentity("bob")));
+      await ours.applyPendingCommit();
+      const theirs = await bob.joinGroup(welcome);
+      const counted = async (f) => {
+        posts = answers = 0;
+        const result = await f();
+        return [result, posts, answers];
+      };
+      const texts = Array.from({ length: 200 }, (_, i) => `text ${i}`);
+      const [sealed, ...sent] = await counted(() => Promise.all(texts.map((text) => ours.send(text))));
+      const [events, ...received] = await counted(() => Promise.all(sealed.map((message) => theirs.receive(message))));
+      const [, ...alone] = await counted(() => ours.info());
+      const odd = await Promise.allSettled([ours.send("before"), ours.send("odd", { padding: () => {} }), ours.send("after")]);
+      const after = await Promise.all([odd[0], odd[2]].map(({ value }) => theirs.receive(value)));
+      const abort = new AbortController();
+      const cancelled = kit.codes(ours.update({ signal: abort.signal }));
+      abort.abort();
+      return {
+        same: events.every(({ text }, i) => text === texts[i]),
+        sent,
+        received,
+        alone,
+        odd: odd[1].reason.code,
+        after: after.map(({ text }) => text),
+        cancelled: await cancelled,
+      };
+    });
+    assert.deepEqual([found.same, found.alone, found.odd, found.after], [true, [1, 1], "INVALID_ARGUMENT", ["before", "after"]]);
+    // A call that is cancelled in the turn in which it was called has been posted before that.
+    assert.deepEqual(found.cancelled, ["CANCELLED"]);
+    for (const [posts, answers] of [found.sent, found.received]) {
+      assert.equal(posts, 1);
+      assert.ok(answers < 50, `${answers} answers`);
+    }
+  });
+
   /** Opens a client, and has its worker tell what becomes of its crew of two; `meddle` may change what a hand is. */
   async function withCrew(page, meddle = () => {}) {
     await page.evaluate(async () => {

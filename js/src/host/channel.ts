@@ -5,7 +5,7 @@
  * tab that sent it: what is stored decides, and every commit compares with it.
  */
 import type { EventValue } from "../bridge.js";
-import type { Sealed } from "./seal.js";
+import { isRevision, type Sealed } from "./seal.js";
 
 /** What is told. Scopes are as in {@link HostStore}. */
 export type Notice =
@@ -56,7 +56,7 @@ function formed(data: unknown): data is Notice {
   const notice = data as Notice | null | undefined;
   switch (notice?.kind) {
     case "commit":
-      return Array.isArray(notice.revisions) && notice.revisions.every((r) => isScope(r?.scope) && Number.isSafeInteger(r.revision) && r.revision > 0);
+      return Array.isArray(notice.revisions) && notice.revisions.every((r) => isScope(r?.scope) && isRevision(r.revision));
     case "want":
       return isScope(notice.scope);
     case "event":

@@ -126,12 +126,16 @@ export function check(place: Place, row: Sealed): void {
   const formed =
     typeof row === "object" &&
     row !== null &&
-    Number.isSafeInteger(row.revision) &&
-    row.revision > 0 &&
+    isRevision(row.revision) &&
     row.nonce instanceof Uint8Array &&
     row.nonce.length === 12 &&
     row.sealed instanceof ArrayBuffer;
   if (!formed) throw tampered(place);
+}
+
+/** Whether something is a revision that is written: they begin with 1. */
+export function isRevision(revision: unknown): boolean {
+  return Number.isSafeInteger(revision) && (revision as number) > 0;
 }
 
 /** A private key as it is kept by a store that wraps them. */

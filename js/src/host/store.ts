@@ -21,7 +21,7 @@ import { completion, Database, stores, type StoreName } from "./database.js";
 import { ScopeLocks } from "./locks.js";
 import { pack, unpack } from "./pack.js";
 import * as sealing from "./seal.js";
-import { format, tampered, type DataKeys, type Sealed, type Sum, type WrappedKey } from "./seal.js";
+import { format, isRevision, tampered, type DataKeys, type Sealed, type Sum, type WrappedKey } from "./seal.js";
 import {
   checkHeads,
   headOf,
@@ -371,7 +371,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
         continue;
       }
       if (found.result !== format) {
-        throw failure("STATE_VERSION", `the format is ${String(found.result)}, not ${format}`);
+        throw failure("STATE_VERSION", `format ${String(found.result)}`);
       }
       if (row.result) return { row: row.result, root: root.result, scopes: scopes.result, heads: heads.result };
       if (sealed || record.result.length > 0 || scopes.result.length > 0) throw tampered(["lock"], "removed");
@@ -390,10 +390,8 @@ export class DatabaseStore implements KeyStore, RecordStore {
     const [recordKeys, records] = readAll<RecordKey, Bytes>(transaction, stores.records);
     const [scopes, revisions] = readAll<string, number>(transaction, stores.heads);
     await completion(transaction);
-    const formed =
-      records.result.every((value) => value instanceof Uint8Array) &&
-      revisions.result.every((revision) => Number.isSafeInteger(revision) && revision > 0);
-    if (!formed) throw tampered(["root"], "is missing, and so is what format 1 has");
+    const formed = records.result.every((value) => value instanceof Uint8Array) && revisions.result.every(isRevision);
+    if (!formed) throw tampered(["root"], "is missing");
     const old = scopes.result.map((scope, i) => {
       const [names, values] = ownOf(scope, recordKeys.result, records.result);
       return { scope, revision: revisions.result[i]!, names, values };
@@ -468,10 +466,10 @@ export class DatabaseStore implements KeyStore, RecordStore {
   #learn(loaded: LoadedScope, scope: string, keys: DataKeys): void {
     const present = this.#scopes.get(scope);
     // One of the same revision stays: what is being sealed rests on it.
-    const newer = keys === this.#keys && !this.end && !(present && present.revision >= loaded.revision);
+    const newer = keys === this.#keys && !this.end && !(present?.revision! >= loaded.revision);
     if (newer) this.#scopes.set(scope, loaded);
     const [kept, gone] = newer ? [loaded, present] : [present, loaded];
-    if (gone) wipe(gone, kept);
+    wipe(gone, kept);
   }
 
   #forget(): void {
@@ -481,8 +479,9 @@ export class DatabaseStore implements KeyStore, RecordStore {
 
   /** Keeps a view, unless a newer one is known. */
   #see(view: View): void {
-    if (!this.#view || this.#view.root.row.revision < view.root.row.revision) this.#view = view;
-    if (!this.#root || this.#root.row.revision < view.root.row.revision) this.#root = view.root;
+    const { revision } = view.root.row;
+    if (!(this.#view?.root.row.revision >= revision)) this.#view = view;
+    if (!(this.#root?.row.revision >= revision)) this.#root = view.root;
   }
 
   /** Finds out what a batch does to private keys, and how the new ones are stored. */
@@ -716,8 +715,8 @@ function ownOf<T>(scope: string, keys: RecordKey[], records: T[]): [names: strin
 }
 
 /** Wipes the records that are in memory of a scope, but for those that are kept. */
-function wipe({ inline }: LoadedScope, kept?: LoadedScope): void {
-  for (const [name, value] of inline) if (kept?.inline.get(name) !== value) value.fill(0);
+function wipe(gone: LoadedScope | undefined, kept?: LoadedScope): void {
+  for (const [name, value] of gone?.inline ?? []) if (kept?.inline.get(name) !== value) value.fill(0);
 }
 
 /** All keys of a scope: an array sorts after every string. */
