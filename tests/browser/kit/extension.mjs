@@ -117,15 +117,16 @@ export class Extension {
     return popup;
   }
 
-  /** The frames of the extension in a page, with what they show. */
+  /** The frames of the extension in a page, with what they show; null where one does not answer. */
+  async #frames(page) {
+    const frames = page.frames().filter((frame) => frame.url().startsWith(`chrome-extension://${this.id}/reader.html`));
+    const text = (frame) => frame.evaluate(() => document.querySelector(".message[data-state]")?.innerText).catch(() => undefined);
+    return Promise.all(frames.map((frame) => Promise.race([text(frame), sleep(2000, null)])));
+  }
+
+  /** What the frames of the extension in a page show. */
   async shownIn(page) {
-    const shown = [];
-    for (const frame of page.frames()) {
-      if (!frame.url().startsWith(`chrome-extension://${this.id}/reader.html`)) continue;
-      const text = await frame.evaluate(() => document.querySelector(".message[data-state]")?.innerText).catch(() => undefined);
-      if (text !== undefined) shown.push(text.replace(/\s+/g, " ").trim());
-    }
-    return shown;
+    return (await this.#frames(page)).filter((text) => typeof text === "string").map((text) => text.replace(/\s+/g, " ").trim());
   }
 
   /** Waits until a frame in a page shows a text. */
@@ -133,14 +134,16 @@ export class Extension {
     let shown = [];
     const found = async () => {
       await page.evaluate(() => scrollTo(0, document.body.scrollHeight)); // what is far away is not loaded
-      shown = await this.shownIn(page);
-      return shown.some((one) => one.includes(text));
+      const frames = await this.#frames(page);
+      shown = frames.map((one) => one?.replace(/\s+/g, " ").trim());
+      if (shown.some((one) => one?.includes(text))) return true;
+      // Puppeteer holds each new frame of another process until it has seen it, and now and then forgets to let it go.
+      if (frames.includes(null)) await page.reload();
+      return false;
     };
     await until(`${this.name} is shown “${text}”`, found).catch(async (error) => {
-      const frames = page.frames().filter((frame) => frame.url().includes("/reader.html"));
-      const all = await Promise.all(frames.map((frame) => frame.evaluate(() => document.body.innerText).catch(String)));
       const marks = await page.evaluate(() => [...document.querySelectorAll("webmls-frame")].map((e) => `${e.getAttribute("state")} at ${e.getBoundingClientRect().y}`));
-      throw new Error(`${error.message}, but only ${JSON.stringify({ shown, all, marks })}`);
+      throw new Error(`${error.message}, but only ${JSON.stringify({ shown, marks })}`);
     });
   }
 

@@ -187,15 +187,7 @@ export class Opening {
         return { id, kind, state: "open" };
       }
     }
-    if (recovering) {
-      const found = await this.#found(row, group);
-      if (found) {
-        await this.#store.write({ put: [[`opened/${id}`, found.row], ...found.also], delete: done });
-        if (found.inboxId !== undefined) await this.#acknowledge(group, found.inboxId);
-        if (kind === "commit") await this.#changes.advance(row.group);
-        return { id, kind, state: "open" };
-      }
-    } else {
+    if (!recovering) {
       await this.#store.write({ put: [[`begun/${id}`, { ...row, from: String(group.epoch) }]] });
     }
     try {
@@ -224,12 +216,19 @@ export class Opening {
       return { id, kind, state: "open" };
     } catch (error) {
       if (passing(error)) throw error;
+      const found = recovering ? await this.#found(row, group) : undefined;
+      if (found) {
+        await this.#store.write({ put: [[`opened/${id}`, found.row], ...found.also], delete: done });
+        if (found.inboxId !== undefined) await this.#acknowledge(group, found.inboxId);
+        if (kind === "commit") await this.#changes.advance(row.group);
+        return { id, kind, state: "open" };
+      }
       await this.#store.write({ delete: [`begun/${id}`] });
       return { id, kind, ...(await this.#refused(row, error)) };
     }
   }
 
-  /** After a crash: what MLS has made of the message, if it has. */
+  /** After a crash: what MLS has made of a message that it now refuses, if it has. */
   async #found(row: WaitingRow, group: Group): Promise<{ row: OpenedRow; also: [string, unknown][]; inboxId?: number } | undefined> {
     if (row.kind === "text") {
       for (const event of await group.inbox()) {
