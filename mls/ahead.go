@@ -11,7 +11,8 @@ import (
 // operations, while its caller does what comes before it: natively on other
 // cores, in a browser in workers of the host. wait returns what the step came to.
 // drop, to be deferred, ends a step that nobody waits for, and returns when it
-// has ended. The step may read what the caller reads, and must write nothing. So
+// has ended. The step may read what the caller reads, and must write nothing but
+// its result, which is there once it was waited for or dropped. So
 // that what is reported of progress is in order, a step of work that someone
 // watches is done when it is waited for.
 func ahead(ctx context.Context, step func(context.Context) error) (wait func() error, drop func()) {

@@ -216,6 +216,8 @@ func (s *state) createCommit(ctx context.Context, c *Client, list *proposalList,
 	}
 	next := &staged{status: StatusActive, committer: self, own: true}
 	next.describe(app)
+	welcomed, drop := s.encapsulateAhead(ctx, c, list)
+	defer drop()
 
 	// The path, and with it the new tree.
 	withPath := !opts.NoPath || list.pathRequired() || identity != e.identity || opts.LeafExtensions != nil || opts.RenewCapabilities
@@ -295,7 +297,7 @@ func (s *state) createCommit(ctx context.Context, c *Client, list *proposalList,
 	}
 	out.sent = [][]byte{digestOf(s.suite, signed)} // the message itself is known by what is pending
 	if len(list.adds) > 0 {
-		if result.Welcome, err = next.epoch.createWelcome(ctx, c, t, list, app, path, opts); err != nil {
+		if result.Welcome, err = next.epoch.createWelcome(ctx, c, t, list, app, path, welcomed, opts); err != nil {
 			return nil, err
 		}
 	}
@@ -480,8 +482,33 @@ func (s *state) protectHandshake(content *message.AuthenticatedContent, out *out
 	return wire.Marshal(m), nil
 }
 
+// encapsulateAhead begins with what a Welcome takes most time for, and what needs
+// no more than the init keys of those who are added. drop wipes what was not used.
+func (s *state) encapsulateAhead(ctx context.Context, c *Client, list *proposalList) (welcomed func() ([]suite.Encapsulation, error), drop func()) {
+	if len(list.adds) == 0 {
+		return nil, func() {}
+	}
+	initKeys := make([][]byte, len(list.adds))
+	for i, p := range list.adds {
+		initKeys[i] = p.proposal.Add.InitKey
+	}
+	var encapsulations []suite.Encapsulation
+	wait, end := ahead(ctx, func(ctx context.Context) (err error) {
+		encapsulations, err = s.suite.Encapsulate(ctx, c.keys, initKeys)
+		return err
+	})
+	welcomed = func() ([]suite.Encapsulation, error) {
+		err := wait()
+		return encapsulations, err
+	}
+	return welcomed, func() {
+		end()
+		suite.WipeEncapsulations(encapsulations)
+	}
+}
+
 // createWelcome is RFC 9420, Section 12.4.3.1, the sender's side.
-func (e *epoch) createWelcome(ctx context.Context, c *Client, t *transition, list *proposalList, app *applied, path *tree.NewPath, opts *CommitOptions) ([]byte, error) {
+func (e *epoch) createWelcome(ctx context.Context, c *Client, t *transition, list *proposalList, app *applied, path *tree.NewPath, welcomed func() ([]suite.Encapsulation, error), opts *CommitOptions) ([]byte, error) {
 	info, err := e.signedGroupInfo(ctx, c, GroupInfoOptions{NoRatchetTree: opts.NoRatchetTree, NoExternalPub: true})
 	if err != nil {
 		return nil, err
@@ -493,7 +520,8 @@ func (e *epoch) createWelcome(ctx context.Context, c *Client, t *transition, lis
 		EncryptedGroupInfo: e.suite.Seal(key, nonce, nil, wire.Marshal(info)),
 		Secrets:            make([]message.EncryptedGroupSecrets, len(list.adds)),
 	}
-	recipients := make([]suite.Recipient, len(list.adds))
+	plaintexts := make([][]byte, len(list.adds))
+	defer func() { suite.Wipe(plaintexts...) }()
 	for i, p := range list.adds {
 		secrets := message.GroupSecrets{JoinerSecret: t.joiner.Secret(), PSKs: app.psks}
 		if path != nil {
@@ -501,13 +529,14 @@ func (e *epoch) createWelcome(ctx context.Context, c *Client, t *transition, lis
 				secrets.PathSecret = secret
 			}
 		}
-		recipients[i] = suite.Recipient{PublicKey: p.proposal.Add.InitKey, Plaintext: wire.Marshal(&secrets)}
+		plaintexts[i] = wire.Marshal(&secrets)
 		w.Secrets[i].NewMember = p.proposal.Add.Ref(e.suite)
 	}
-	sealed, err := e.suite.EncryptWithLabel(ctx, c.keys, labelWelcome, w.EncryptedGroupInfo, recipients)
-	for i := range recipients {
-		suite.Wipe(recipients[i].Plaintext)
+	encapsulations, err := welcomed()
+	if err != nil {
+		return nil, err
 	}
+	sealed, err := e.suite.SealWithLabel(ctx, labelWelcome, w.EncryptedGroupInfo, encapsulations, plaintexts)
 	if err != nil {
 		return nil, err
 	}

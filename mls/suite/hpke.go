@@ -45,29 +45,41 @@ func (s *Suite) EncryptWithLabel(ctx context.Context, k Keys, label string, cont
 	if len(recipients) == 0 {
 		return nil, nil
 	}
-	publicKeys := make([][]byte, len(recipients))
+	publicKeys, plaintexts := make([][]byte, len(recipients)), make([][]byte, len(recipients))
 	for i := range recipients {
-		publicKeys[i] = recipients[i].PublicKey
+		publicKeys[i], plaintexts[i] = recipients[i].PublicKey, recipients[i].Plaintext
 	}
-	encapsulations, err := s.encapsulate(ctx, k, publicKeys)
+	encapsulations, err := s.Encapsulate(ctx, k, publicKeys)
 	if err != nil {
 		return nil, err
 	}
+	return s.SealWithLabel(ctx, label, context, encapsulations, plaintexts)
+}
+
+// SealWithLabel is the rest of EncryptWithLabel, where Encapsulate was done before
+// what is encrypted was known: each encapsulation carries the plaintext of its
+// index, and is spent. It wipes the shared secrets.
+func (s *Suite) SealWithLabel(ctx context.Context, label string, context []byte, encapsulations []Encapsulation, plaintexts [][]byte) ([]HPKECiphertext, error) {
+	defer WipeEncapsulations(encapsulations)
 	keySchedule := s.newKeySchedule(encryptContext(label, context))
-	out := make([]HPKECiphertext, len(recipients))
-	err = spread.Each(ctx, len(recipients), func(i int) {
+	out := make([]HPKECiphertext, len(encapsulations))
+	err := spread.Each(ctx, len(encapsulations), func(i int) {
 		e := &encapsulations[i]
 		key, nonce := keySchedule.keyAndNonce(e.SharedSecret)
-		out[i] = HPKECiphertext{e.Enc, s.Seal(key, nonce, nil, recipients[i].Plaintext)}
-		Wipe(key, nonce, e.SharedSecret)
+		out[i] = HPKECiphertext{e.Enc, s.Seal(key, nonce, nil, plaintexts[i])}
+		Wipe(key, nonce)
 	})
 	if err != nil {
-		for i := range encapsulations {
-			clear(encapsulations[i].SharedSecret)
-		}
 		return nil, err
 	}
 	return out, nil
+}
+
+// WipeEncapsulations wipes the shared secrets.
+func WipeEncapsulations(list []Encapsulation) {
+	for i := range list {
+		clear(list[i].SharedSecret)
+	}
 }
 
 // DecryptWithLabel is RFC 9420, Section 5.1.3. The plaintext is the caller's.
@@ -89,7 +101,7 @@ func (s *Suite) DecryptWithLabel(ctx context.Context, key HPKEKey, label string,
 // MaxExpand. Both results are the caller's, secret to wipe. Codes:
 // INVALID_PUBLIC_KEY, and those of k.
 func (s *Suite) EncapsulateExport(ctx context.Context, k Keys, publicKey []byte, exporterContext string, length int) (kemOutput, secret []byte, err error) {
-	encapsulations, err := s.encapsulate(ctx, k, [][]byte{publicKey})
+	encapsulations, err := s.Encapsulate(ctx, k, [][]byte{publicKey})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -112,8 +124,9 @@ func (s *Suite) DecapsulateExport(ctx context.Context, key HPKEKey, kemOutput []
 	return secret, nil
 }
 
-// encapsulate is k.Encapsulate, and holds k to the length of its answer.
-func (s *Suite) encapsulate(ctx context.Context, k Keys, publicKeys [][]byte) ([]Encapsulation, error) {
+// Encapsulate is k.Encapsulate, and holds k to the length of its answer. Codes:
+// INVALID_PUBLIC_KEY with the index in the detail, and those of k.
+func (s *Suite) Encapsulate(ctx context.Context, k Keys, publicKeys [][]byte) ([]Encapsulation, error) {
 	encapsulations, err := k.Encapsulate(ctx, s.id, publicKeys)
 	if err != nil {
 		return nil, err
