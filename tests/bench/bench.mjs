@@ -259,7 +259,7 @@ function sizes(dist, paths) {
   return Object.fromEntries(
     paths.map((path) => {
       const body = readFileSync(join(dist, path));
-      const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: body.length };
+      const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: body.length };
       return [path, { raw: body.length, brotli: brotliCompressSync(body, { params }).length }];
     }),
   );
