@@ -446,7 +446,8 @@ export class GroupSync {
       const timer = setTimeout(end, this.#options.timeout ?? 30_000);
       this.#end.signal.addEventListener("abort", end, { once: true });
       (async () => call(control.signal))()
-        .then(resolve, reject)
+        // A transport that is closed is no client that is: it is asked again.
+        .then(resolve, (error: unknown) => reject(codeOf(error) === "CLOSED" ? new Error("the transport is closed", { cause: error }) : error))
         .finally(() => {
           clearTimeout(timer);
           this.#end.signal.removeEventListener("abort", end);
