@@ -182,6 +182,22 @@ func TestClusterUnderLoad(t *testing.T) {
 		return []string{addresses[i%2], addresses[(i+1)%2]}
 	}
 
+	// Who is to write is in the group from its first commit on.
+	for _, g := range groups {
+		founder := &steady{name: "founder " + g, addresses: order(0)}
+		var members []string
+		for k := range 2 {
+			members = append(members, fmt.Sprintf("committer %s %d", g, k), fmt.Sprintf("talker %s %d", g, k))
+		}
+		message := labelledCommit(g, 0, founder.name)
+		frame, err := founder.request(ctx, map[string]any{"op": "publishCommit", "group": []byte(g), "message": message, "members": members})
+		if err != nil || frame.OK == nil || !frame.OK.Accepted {
+			t.Fatalf("%s: %v, %+v", founder.name, err, frame)
+		}
+		founder.socket.CloseNow()
+		acceptedCommits[g][0] = []record{{frame.OK.Seq, base64.StdEncoding.EncodeToString(message)}}
+	}
+
 	var writers, readers sync.WaitGroup
 	for i, g := range groups {
 		// Two who race for every epoch of the group.

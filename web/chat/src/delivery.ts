@@ -47,6 +47,8 @@ export interface CommitRequest {
   welcomes?: { to: Recipient | Recipient[]; welcome: Uint8Array }[];
   /** Of the epoch that the commit begins. */
   groupInfo?: Uint8Array;
+  /** The users who remain, if not all who were members: the others may publish no more. */
+  members?: string[];
 }
 
 export type CommitResult =
@@ -260,6 +262,7 @@ export class Delivery {
         welcome: toBase64(welcome),
       })),
       groupInfo: request.groupInfo && toBase64(request.groupInfo),
+      members: request.members,
     })) as { accepted: boolean; seq: number; epoch: string };
     const epoch = BigInt(ok.epoch);
     return ok.accepted ? { accepted: true, seq: ok.seq, epoch } : { accepted: false, epoch };

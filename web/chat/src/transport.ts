@@ -16,7 +16,7 @@ import { type Delivery, DeliveryError, type Recipient } from "./delivery.js";
 const page = 256;
 
 /** What the service never takes, however often it is asked. */
-const refusals = new Set(["MALFORMED", "TOO_LARGE", "TOO_MANY", "WRONG_MESSAGE", "WRONG_GROUP", "WELCOMES_FULL", "NAME_INVALID", "DEVICE_INVALID"]);
+const refusals = new Set(["MALFORMED", "TOO_LARGE", "TOO_MANY", "WRONG_MESSAGE", "WRONG_GROUP", "WELCOMES_FULL", "NOT_A_MEMBER", "NAME_INVALID", "DEVICE_INVALID"]);
 
 /** Names a device for the `to` of GroupSync.add: a Welcome goes to one device of a user. */
 export function addressOf(name: string, device: string): string {

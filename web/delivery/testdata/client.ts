@@ -222,6 +222,10 @@ await check("tokens and devices", async () => {
   });
   assert(won.accepted);
   assert.deepEqual([...(await welcomed.promise).welcome], [...welcome]);
+  await laptop.publish(text.encode("erin's"), privateMessage("erin's", 1, application, "here I am"));
+  const removed = await bob.publishCommit({ group: text.encode("erin's"), commit: privateMessage("erin's", 1, commit, "remove"), members: ["bob"] });
+  assert(removed.accepted);
+  assert.equal(await code(laptop.publish(text.encode("erin's"), privateMessage("erin's", 2, application, "still here"))), "NOT_A_MEMBER");
   await laptop.removeDevice("phone");
   assert.deepEqual(await laptop.devices(), ["laptop"]);
   phone.close();

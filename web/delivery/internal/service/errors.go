@@ -23,6 +23,7 @@ const (
 	codeNoKeyPackage         = "NO_KEY_PACKAGE"
 	codeKeyPackagesFull      = "KEY_PACKAGES_FULL"
 	codeWelcomesFull         = "WELCOMES_FULL"
+	codeNotAMember           = "NOT_A_MEMBER"
 	codeNoGroupInfo          = "NO_GROUP_INFO"
 	codeTooManySubscriptions = "TOO_MANY_SUBSCRIPTIONS"
 	codeAlreadySubscribed    = "ALREADY_SUBSCRIBED"

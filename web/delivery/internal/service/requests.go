@@ -34,6 +34,7 @@ type request struct {
 	Message     []byte           `json:"message"`
 	GroupInfo   []byte           `json:"groupInfo"`
 	Welcomes    []requestWelcome `json:"welcomes"`
+	Members     []string         `json:"members"`
 	Welcome     string           `json:"welcome"`
 	From        uint64           `json:"from"`
 	Subscribe   uint64           `json:"sub"`
@@ -128,6 +129,10 @@ func (c *connection) explain(r *request, err error) *Error {
 		told = fail(codeNameTaken, "the name belongs to another token")
 	case errors.Is(err, store.ErrNoGroupInfo):
 		told = fail(codeNoGroupInfo, "no GroupInfo of the group's epoch was published")
+	case errors.Is(err, store.ErrNotMember):
+		told = fail(codeNotAMember, "the user may not publish in this group")
+	case errors.Is(err, store.ErrTooMany):
+		told = fail(codeTooMany, "more than %d members", store.MaxMembers)
 	default:
 		told = fail(codeUnavailable, "the outcome is unknown; try again")
 		c.logger.Error("request failed", "op", opName(r.Op), "error", err)
@@ -478,6 +483,14 @@ func (c *connection) publishCommit(ctx context.Context, r *request) (any, error)
 			return nil, fail(codeWrongMessage, "the GroupInfo is not of the epoch that the commit begins")
 		}
 	}
+	if len(r.Members) > store.MaxMembers {
+		return nil, store.ErrTooMany
+	}
+	for _, name := range r.Members {
+		if !accounts.ValidName(name) {
+			return nil, accounts.ErrName
+		}
+	}
 	welcomes, err := c.checkWelcomes(ctx, r.Welcomes)
 	if err != nil {
 		return nil, err
@@ -489,6 +502,8 @@ func (c *connection) publishCommit(ctx context.Context, r *request) (any, error)
 		Message:   r.Message,
 		GroupInfo: r.GroupInfo,
 		Welcomes:  welcomes,
+		External:  header.Sender == message.SenderNewMemberCommit,
+		Members:   r.Members,
 	})
 	if err != nil {
 		return nil, err
@@ -570,6 +585,7 @@ func (c *connection) publish(ctx context.Context, r *request) (any, error) {
 		Group:    r.Group,
 		Epoch:    header.Epoch,
 		Proposal: header.ContentType == message.ContentTypeProposal,
+		External: header.Sender == message.SenderExternal || header.Sender == message.SenderNewMemberProposal,
 		Message:  r.Message,
 	})
 	if err != nil {
@@ -605,7 +621,7 @@ func (c *connection) publishGroupInfo(ctx context.Context, r *request) (any, err
 	if err != nil {
 		return nil, err
 	}
-	epoch, err := c.service.config.Store.PublishGroupInfo(ctx, r.Group, header.Epoch, r.GroupInfo)
+	epoch, err := c.service.config.Store.PublishGroupInfo(ctx, c.user, r.Group, header.Epoch, r.GroupInfo)
 	if err != nil {
 		return nil, epochError(err, epoch)
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"sort"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,6 +136,9 @@ func (t *tail) listen(running context.Context, consumer jetstream.Consumer, next
 		}
 		if meta, err := msg.Metadata(); err == nil {
 			next = meta.Sequence.Stream + 1
+			if strings.HasPrefix(msg.Subject(), "mls.log.") && strings.HasSuffix(msg.Subject(), ".commit") {
+				t.store.heads.passed(subjectKey(msg.Subject()), meta.Sequence.Stream)
+			}
 		}
 		t.wakeKey(subjectKey(msg.Subject()))
 	}

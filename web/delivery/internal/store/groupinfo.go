@@ -11,8 +11,9 @@ func groupInfoSubject(group []byte) string { return "mls.groupinfo." + token(gro
 
 // PublishGroupInfo replaces a group's GroupInfo, without a commit. It must be of
 // the epoch the group is at; the current epoch is returned with ErrEpochAhead
-// and ErrEpochBehind. A group without a commit takes any epoch.
-func (s *Store) PublishGroupInfo(ctx context.Context, group []byte, epoch uint64, groupInfo []byte) (current uint64, err error) {
+// and ErrEpochBehind. A group without a commit takes any epoch, from the user who
+// was the first to publish. Who may not publish gets ErrNotMember.
+func (s *Store) PublishGroupInfo(ctx context.Context, user string, group []byte, epoch uint64, groupInfo []byte) (current uint64, err error) {
 	if len(groupInfo) > s.MaxRecord() {
 		return 0, ErrTooLarge
 	}
@@ -25,9 +26,21 @@ func (s *Store) PublishGroupInfo(ctx context.Context, group []byte, epoch uint64
 		return last.next, ErrEpochAhead
 	case last.exists && epoch < last.next:
 		return last.next, ErrEpochBehind
+	case !last.members.may(user):
+		return last.next, ErrNotMember
 	}
 	msg := nats.NewMsg(groupInfoSubject(group))
 	msg.Data = groupInfo
+	if !last.exists {
+		creator, err := s.creator(ctx, group)
+		if err != nil {
+			return 0, err
+		}
+		if creator != "" && creator != memberOf(user) {
+			return 0, ErrNotMember
+		}
+		msg.Header.Set(headerCreator, creatorOf(user))
+	}
 	msg.Header.Set(headerEpoch, strconv.FormatUint(epoch, 10))
 	_, err = s.publish(ctx, msg)
 	return last.next, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +26,12 @@ type Commit struct {
 	Message   []byte
 	GroupInfo []byte // of the next epoch; may be empty
 	Welcomes  []Welcome
+	// External is set for a commit by which its author joins (RFC 9420,
+	// Section 12.4.3.2).
+	External bool
+	// Members are the users that may publish from now on, beside the author and
+	// those who are welcomed; nil leaves those who might before.
+	Members []string
 }
 
 // Outcome is what became of a commit: accepted with its sequence in the log,
@@ -41,6 +48,9 @@ type Message struct {
 	Group    []byte
 	Epoch    uint64
 	Proposal bool
+	// External is set for a proposal that its sender does not make as a member
+	// (RFC 9420, Section 12.1.8).
+	External bool
 	Message  []byte
 }
 
@@ -50,6 +60,10 @@ type head struct {
 	seq    uint64
 	next   uint64 // the epoch the commit began: the one the group is at
 	id     string
+	// members is who may publish; none where the group has no list.
+	members members
+	// unread is set where it is known only that there is such a commit.
+	unread bool
 }
 
 // heads remembers the last commits that this process has seen. What it holds
@@ -58,31 +72,55 @@ type head struct {
 type heads struct {
 	mu      sync.Mutex
 	byGroup map[string]head
+	bytes   int // of the lists of members
 }
 
-const maxHeads = 16384
+const (
+	maxHeads     = 16384
+	maxHeadBytes = 64 << 20
+)
 
 func (h *heads) get(group string) (head, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	found, ok := h.byGroup[group]
-	return found, ok
+	if !ok || found.unread {
+		return head{}, false
+	}
+	return found, true
 }
 
 // put remembers a head unless a newer one is known already.
 func (h *heads) put(group string, new head) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if old, ok := h.byGroup[group]; ok && old.seq > new.seq {
+	if old, ok := h.byGroup[group]; ok && (old.seq > new.seq || old.seq == new.seq && new.unread) {
 		return
 	}
-	if len(h.byGroup) >= maxHeads {
-		for any := range h.byGroup {
-			delete(h.byGroup, any)
+	h.drop(group)
+	for any := range h.byGroup {
+		if len(h.byGroup) < maxHeads && h.bytes+len(new.members) <= maxHeadBytes {
 			break
 		}
+		h.drop(any)
 	}
 	h.byGroup[group] = new
+	h.bytes += len(new.members)
+}
+
+// passed is told of each commit that enters the log, of this process or another:
+// who may publish by the head before it may not by the new one. It is kept that
+// there is a newer one, so that a read that was on its way does not bring back
+// the old one.
+func (h *heads) passed(group string, seq uint64) {
+	if old, ok := h.get(group); !ok || old.seq < seq {
+		h.put(group, head{seq: seq, unread: true})
+	}
+}
+
+func (h *heads) drop(group string) {
+	h.bytes -= len(h.byGroup[group].members)
+	delete(h.byGroup, group)
 }
 
 func commitSubject(group []byte) string  { return "mls.log." + token(group) + ".commit" }
@@ -99,7 +137,12 @@ func (s *Store) readHead(ctx context.Context, group []byte) (head, *jetstream.Ra
 	if err != nil {
 		return head{}, nil, errRecord
 	}
-	h := head{exists: true, seq: msg.Sequence, next: epoch + 1, id: msg.Header.Get(headerID)}
+	record, err := unmarshalCommitRecord(msg.Data)
+	if err != nil {
+		return head{}, nil, err
+	}
+	h := head{exists: true, seq: msg.Sequence, next: epoch + 1, id: msg.Header.Get(headerID),
+		members: members(strings.Clone(string(record.Members)))}
 	s.heads.put(token(group), h)
 	return h, msg, nil
 }
@@ -115,13 +158,23 @@ func (s *Store) readHead(ctx context.Context, group []byte) (head, *jetstream.Ra
 //
 // A commit that is in the log already, as the last one, is accepted again with
 // the same sequence: its author did not get the answer.
+//
+// Who may publish after the commit is part of what is written, made from what the
+// last commit says: the same check keeps the one in step with the other. A commit
+// of another epoch is not accepted, whoever asks; of the group's epoch, one by who
+// may not publish is ErrNotMember.
 func (s *Store) PublishCommit(ctx context.Context, c Commit) (Outcome, error) {
 	record := commitRecord{Commit: c.Message, GroupInfo: c.GroupInfo, Welcomes: c.Welcomes}
-	data := record.marshal()
-	if len(data) > s.MaxRecord() {
-		return Outcome{}, ErrTooLarge
+	// Of what was asked, without what the log adds to it: a repeated request has
+	// the same id whatever became of the first one.
+	parts := [][]byte{record.marshal()}
+	if c.Members != nil {
+		for _, name := range c.Members {
+			parts = append(parts, []byte(name))
+		}
+		parts = append(parts, nil)
 	}
-	id := publishID("commit", c.User, c.Group, data)
+	id := publishID("commit", c.User, c.Group, parts...)
 
 	last, known := s.heads.get(token(c.Group))
 	fresh := false
@@ -143,6 +196,19 @@ func (s *Store) PublishCommit(ctx context.Context, c Commit) (Outcome, error) {
 			}
 			return Outcome{Epoch: last.next}, nil
 		}
+		after, err := s.membersAfter(ctx, last, c)
+		if errors.Is(err, ErrNotMember) && !fresh {
+			known = false
+			continue
+		}
+		if err != nil {
+			return Outcome{}, err
+		}
+		record.Members = []byte(after)
+		data := record.marshal()
+		if len(data) > s.MaxRecord() {
+			return Outcome{}, ErrTooLarge
+		}
 
 		msg := nats.NewMsg(commitSubject(c.Group))
 		msg.Data = data
@@ -152,7 +218,7 @@ func (s *Store) PublishCommit(ctx context.Context, c Commit) (Outcome, error) {
 			jetstream.WithExpectLastSequencePerSubject(last.seq), jetstream.WithMsgID(id))
 		switch {
 		case err == nil:
-			s.heads.put(token(c.Group), head{exists: true, seq: ack.Sequence, next: c.Epoch + 1, id: id})
+			s.heads.put(token(c.Group), head{exists: true, seq: ack.Sequence, next: c.Epoch + 1, id: id, members: after})
 			return Outcome{Accepted: true, Seq: ack.Sequence, Epoch: c.Epoch + 1}, nil
 		case isWrongLastSequence(err), isDuplicateInFlight(err), isNoAnswer(err) && ctx.Err() == nil:
 			// Another commit is in the log, or on its way into it; the
@@ -174,30 +240,47 @@ func (s *Store) PublishCommit(ctx context.Context, c Commit) (Outcome, error) {
 // PublishMessage adds a proposal or an application message to its group's log
 // and returns its sequence. A proposal must be of the epoch the group is at,
 // since no later commit can refer to it; an application message may be up to
-// PastEpochs behind. A group without a commit takes any epoch. The current
-// epoch is returned with ErrEpochAhead and ErrEpochBehind.
+// PastEpochs behind. A group without a commit takes any epoch, from anybody. The
+// current epoch is returned with ErrEpochAhead and ErrEpochBehind; of an epoch
+// that fits, one by who may not publish is ErrNotMember.
 func (s *Store) PublishMessage(ctx context.Context, m Message) (seq, epoch uint64, err error) {
 	if len(m.Message) > s.MaxRecord() {
 		return 0, 0, ErrTooLarge
 	}
 	last, known := s.heads.get(token(m.Group))
-	err = checkEpoch(last, m)
+	err = s.checkMessage(ctx, last, m)
 	if !known || err != nil {
 		if last, _, err = s.readHead(ctx, m.Group); err != nil {
 			return 0, 0, err
 		}
-		err = checkEpoch(last, m)
+		err = s.checkMessage(ctx, last, m)
 	}
 	if err != nil {
 		return 0, last.next, err
 	}
 	msg := nats.NewMsg(messageSubject(m.Group))
 	msg.Data = m.Message
+	if !last.exists {
+		msg.Header.Set(headerCreator, creatorOf(m.User))
+	}
 	ack, err := s.publish(ctx, msg, jetstream.WithMsgID(publishID("message", m.User, m.Group, m.Message)))
 	if err != nil {
 		return 0, 0, err
 	}
 	return ack.Sequence, last.next, nil
+}
+
+func (s *Store) checkMessage(ctx context.Context, last head, m Message) error {
+	if err := checkEpoch(last, m); err != nil {
+		return err
+	}
+	if last.members.may(m.User) {
+		return nil
+	}
+	if !m.External {
+		return ErrNotMember
+	}
+	return s.mayJoin(ctx, m.Group)
 }
 
 func checkEpoch(last head, m Message) error {

@@ -15,22 +15,27 @@ type Welcome struct {
 // the GroupInfo are stored with the commit, in one write, so that there is no
 // moment at which the commit is accepted and they could be lost.
 //
-//	version 1 | commit | GroupInfo | number of welcomes |
-//	    for each: message | number of addresses | addresses
+//	version 2 | commit | GroupInfo | number of welcomes |
+//	    for each: message | number of addresses | addresses | members
 //
 // Each byte string has its length before it; lengths and numbers are uvarints.
+// Version 1 ends before the members.
 type commitRecord struct {
 	Commit    []byte
 	GroupInfo []byte // empty where none was published with the commit
 	Welcomes  []Welcome
+	Members   []byte // who may publish after the commit; empty where the group has no list
 }
 
-const recordVersion = 1
+const (
+	recordVersion        = 2
+	recordWithoutMembers = 1
+)
 
 var errRecord = errors.New("store: malformed commit record")
 
 func (r *commitRecord) marshal() []byte {
-	size := 32 + len(r.Commit) + len(r.GroupInfo)
+	size := 32 + len(r.Commit) + len(r.GroupInfo) + len(r.Members)
 	for _, w := range r.Welcomes {
 		size += 16 + len(w.Message)
 		for _, to := range w.To {
@@ -49,12 +54,12 @@ func (r *commitRecord) marshal() []byte {
 			b = appendBytes(b, []byte(to))
 		}
 	}
-	return b
+	return appendBytes(b, r.Members)
 }
 
 // unmarshalCommitRecord reads a record; the byte strings point into b.
 func unmarshalCommitRecord(b []byte) (*commitRecord, error) {
-	if len(b) == 0 || b[0] != recordVersion {
+	if len(b) == 0 || b[0] != recordVersion && b[0] != recordWithoutMembers {
 		return nil, errRecord
 	}
 	in := recordReader{rest: b[1:]}
@@ -65,6 +70,12 @@ func unmarshalCommitRecord(b []byte) (*commitRecord, error) {
 			w.To = append(w.To, Address(in.bytes()))
 		}
 		r.Welcomes = append(r.Welcomes, w)
+	}
+	if b[0] == recordVersion {
+		r.Members = in.bytes()
+		if len(r.Members)%memberSize != 0 {
+			return nil, errRecord
+		}
 	}
 	if in.failed || len(in.rest) != 0 {
 		return nil, errRecord

@@ -2,9 +2,10 @@
 // one ordered log a group, key packages, queued welcomes, published GroupInfos
 // and the names of users (RFC 9750, Section 5, the Delivery Service).
 //
-// It owns the subjects, the streams and the two rules that must hold across a
-// cluster: one commit a group and epoch, and one claim a key package. It must
-// not know MLS beyond an epoch number, nor WebSockets, nor who may call it.
+// It owns the subjects, the streams and the three rules that must hold across a
+// cluster: one commit a group and epoch, one claim a key package, and who may
+// publish in a group. It must not know MLS beyond an epoch number and whether a
+// message is from outside of the group, nor WebSockets, nor how users are known.
 //
 //	stream           subject                             one message is
 //	MLS_LOG          mls.log.<group>.commit              a commit with its welcomes and GroupInfo
@@ -50,6 +51,8 @@ var (
 	ErrNoGroupInfo  = errors.New("store: no GroupInfo for the group's epoch")
 	ErrFull         = errors.New("store: the user's limit is reached")
 	ErrDevices      = errors.New("store: the user has too many devices")
+	ErrNotMember    = errors.New("store: the user may not publish in the group")
+	ErrTooMany      = errors.New("store: the group's list has no room for so many users")
 )
 
 // deduplicationWindow is how long a repeated publish is recognised. It must
@@ -61,8 +64,9 @@ const deduplicationWindow = 2 * time.Minute
 const recordOverhead = 8 << 10
 
 const (
-	headerEpoch = "Mls-Epoch"
-	headerID    = "Mls-Id"
+	headerEpoch   = "Mls-Epoch"
+	headerID      = "Mls-Id"
+	headerCreator = "Mls-Creator" // of what is published in a group without a commit
 )
 
 // Config says where the state is.

@@ -130,6 +130,16 @@ func commit(user string, groupID []byte, epoch uint64) Commit {
 	return Commit{User: user, Group: groupID, Epoch: epoch, Message: fmt.Appendf(nil, "commit %d of %s", epoch, user)}
 }
 
+// inviting adds users to whom a commit's Welcome goes, who then may publish too.
+func inviting(c Commit, users ...string) Commit {
+	w := Welcome{Message: []byte("welcome")}
+	for _, user := range users {
+		w.To = append(w.To, Address(user))
+	}
+	c.Welcomes = append(c.Welcomes, w)
+	return c
+}
+
 func mustCommit(t *testing.T, s *Store, c Commit) Outcome {
 	t.Helper()
 	outcome, err := s.PublishCommit(t.Context(), c)
@@ -166,7 +176,11 @@ func TestOneCommitAnEpoch(t *testing.T) {
 		var winners [epochs]atomic.Int32
 		var lastSeq atomic.Uint64
 		// The first commit fixes the epoch.
-		if o := mustCommit(t, stores[0], commit("first", group("g"), first)); !o.Accepted || o.Epoch != first+1 {
+		start := commit("first", group("g"), first)
+		for i := range committers {
+			start = inviting(start, fmt.Sprint("user", i))
+		}
+		if o := mustCommit(t, stores[0], start); !o.Accepted || o.Epoch != first+1 {
 			t.Fatalf("first commit: %+v", o)
 		}
 		var all sync.WaitGroup
@@ -239,25 +253,26 @@ func TestRacingFirstCommits(t *testing.T) {
 
 func TestCommitEpochs(t *testing.T) {
 	s := open(t, Config{DataDir: t.TempDir()})
-	first := mustCommit(t, s, commit("alice", group("g"), 3))
+	request := inviting(commit("alice", group("g"), 3), "bob")
+	first := mustCommit(t, s, request)
 	for _, epoch := range []uint64{0, 2, 3, 5, 6, 1 << 60} {
 		if o := mustCommit(t, s, commit("bob", group("g"), epoch)); o.Accepted || o.Epoch != 4 {
 			t.Errorf("commit of epoch %d at epoch 4: %+v", epoch, o)
 		}
 	}
 	// The author who did not get the answer asks again.
-	if o := mustCommit(t, s, commit("alice", group("g"), 3)); o != first {
+	if o := mustCommit(t, s, request); o != first {
 		t.Errorf("repeated: %+v, want %+v", o, first)
 	}
 	// Another author's commit of the same bytes is another commit.
-	same := commit("alice", group("g"), 3)
+	same := request
 	same.User = "mallory"
 	if o := mustCommit(t, s, same); o.Accepted {
 		t.Errorf("mallory took alice's commit for hers: %+v", o)
 	}
 	// After the next one the repeated commit is stale; the log has it.
 	mustCommit(t, s, commit("bob", group("g"), 4))
-	if o := mustCommit(t, s, commit("alice", group("g"), 3)); o.Accepted || o.Epoch != 5 {
+	if o := mustCommit(t, s, request); o.Accepted || o.Epoch != 5 {
 		t.Errorf("repeated late: %+v", o)
 	}
 	// Other groups are not touched.
@@ -270,20 +285,35 @@ func TestCommitEpochs(t *testing.T) {
 func TestOldHead(t *testing.T) {
 	urls := startNATS(t, 1)
 	a, b := open(t, Config{URL: urls[0]}), open(t, Config{URL: urls[0]})
-	mustCommit(t, a, commit("alice", group("g"), 0))
+	mustCommit(t, a, inviting(commit("alice", group("g"), 0), "bob"))
+	old, _ := a.heads.get(token(group("g")))
 	mustCommit(t, b, commit("bob", group("g"), 1))
-	mustCommit(t, b, commit("bob", group("g"), 2))
-	if got, _ := a.heads.get(token(group("g"))); got.next != 1 {
-		t.Fatalf("the test wants an old head, has %+v", got)
+	last := commit("bob", group("g"), 2)
+	last.Members = []string{"alice", "u"}
+	passed := mustCommit(t, b, last)
+	eventually(t, "the other store hears of it", func() bool {
+		a.heads.mu.Lock()
+		defer a.heads.mu.Unlock()
+		return a.heads.byGroup[token(group("g"))].seq == passed.Seq
+	})
+	forget := func() { // as if it had not heard
+		a.heads.mu.Lock()
+		defer a.heads.mu.Unlock()
+		a.heads.byGroup[token(group("g"))] = old
 	}
+	a.heads.put(token(group("g")), old) // a read that was on its way
+	if got, ok := a.heads.get(token(group("g"))); ok {
+		t.Fatalf("an old head came back: %+v", got)
+	}
+	forget()
 	if _, _, err := a.PublishMessage(t.Context(), Message{User: "u", Group: group("g"), Epoch: 3, Message: []byte("m")}); err != nil {
 		t.Errorf("a message of the epoch that the other store knows: %v", err)
 	}
-	a.heads.byGroup[token(group("g"))] = head{exists: true, seq: 1, next: 1}
+	forget()
 	if o := mustCommit(t, a, commit("alice", group("g"), 1)); o.Accepted || o.Epoch != 3 {
 		t.Errorf("a commit that is stale only to the other store: %+v", o)
 	}
-	a.heads.byGroup[token(group("g"))] = head{exists: true, seq: 1, next: 1}
+	forget()
 	if o := mustCommit(t, a, commit("alice", group("g"), 3)); !o.Accepted {
 		t.Errorf("a commit that is ahead only of the old head: %+v", o)
 	}
@@ -302,7 +332,7 @@ func TestMessageEpochs(t *testing.T) {
 	if err := send(99, false); err != nil {
 		t.Errorf("a group without a commit: %v", err)
 	}
-	mustCommit(t, s, commit("alice", group("g"), 40))
+	mustCommit(t, s, commit("u", group("g"), 40))
 	for _, c := range []struct {
 		epoch    uint64
 		proposal bool
@@ -655,7 +685,7 @@ func TestGroupInfo(t *testing.T) {
 	}
 	put := func(text string, epoch uint64, want error) {
 		t.Helper()
-		if _, err := s.PublishGroupInfo(t.Context(), group("g"), epoch, []byte(text)); !errors.Is(err, want) {
+		if _, err := s.PublishGroupInfo(t.Context(), "alice", group("g"), epoch, []byte(text)); !errors.Is(err, want) {
 			t.Errorf("publish %q: %v, want %v", text, err, want)
 		}
 	}
@@ -784,7 +814,7 @@ func TestTooLarge(t *testing.T) {
 	if _, err := s.PublishCommit(t.Context(), Commit{Group: group("g"), Message: big}); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("commit: %v", err)
 	}
-	if _, err := s.PublishGroupInfo(t.Context(), group("g"), 0, big); !errors.Is(err, ErrTooLarge) {
+	if _, err := s.PublishGroupInfo(t.Context(), "alice", group("g"), 0, big); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("GroupInfo: %v", err)
 	}
 	if err := s.PublishKeyPackages(t.Context(), "u", [][]byte{big}, 1); !errors.Is(err, ErrTooLarge) {
