@@ -34,8 +34,8 @@ func (m members) has(member string) bool {
 // may tells whether a user may publish.
 func (m members) may(user string) bool { return m == "" || m.has(memberOf(user)) }
 
-// with adds to the list, which is the empty one or has fewer than MaxMembers
-// users left to add: else ErrTooMany.
+// with is the list and what is added to it: at most MaxMembers, else ErrTooMany.
+// The empty list counts as one of nobody.
 func (m members) with(added ...string) (members, error) {
 	all := make(map[string]struct{}, len(m)/memberSize+len(added))
 	for i := range len(m) / memberSize {
