@@ -38,13 +38,21 @@ const options = {
 };
 await build({
   ...options,
-  entryPoints: ["src/index.ts", "src/worker.ts", "src/x509.ts", "src/x509-worker.ts", "src/polyfill.ts"],
+  entryPoints: ["src/index.ts", "src/worker.ts", "src/x509.ts", "src/x509-worker.ts"],
   // What two of them need is loaded once, and is one: the classes of errors, above all.
   splitting: true,
   chunkNames: "shared-[hash]",
 });
 // It needs only types of the others.
 await build({ ...options, entryPoints: ["src/sync.ts"] });
+// It stands on what everybody can import.
+const index = {
+  name: "index.js as it is",
+  setup(build) {
+    build.onResolve({ filter: /\/index\.js$/ }, () => ({ path: "./index.js", external: true }));
+  },
+};
+await build({ ...options, entryPoints: ["src/polyfill.ts"], plugins: [...options.plugins, index] });
 execFileSync(here("node_modules/.bin/tsc"), ["-p", here("."), "--emitDeclarationOnly"], { stdio: "inherit" });
 
 // What the package holds of others' comes with their licenses.
