@@ -169,10 +169,18 @@ export class Runtime {
    */
   async call<M extends CallMethod>(method: M, args: Args<M>, control: Control = {}): Promise<Result<M>> {
     const client = this.#clients.get((args as { client?: number }).client ?? 0);
-    if (client?.store.end) throw client.store.end;
-    const result = await this.#controlled(method, args, control);
-    if (client) for (const event of eventsOf(method, args, result)) void client.store.tell(event);
-    return result;
+    if (!client) return this.#controlled(method, args, control);
+    const { store } = client;
+    if (store.end) throw store.end;
+    const kind = /receive|acknowledge/.test(method) ? "receiving" : "others";
+    store[kind]++;
+    try {
+      const result = await this.#controlled(method, args, control);
+      for (const event of eventsOf(method, args, result)) void store.tell(event);
+      return result;
+    } finally {
+      store[kind]--;
+    }
   }
 
   async #controlled<M extends CallMethod>(method: M, args: Args<M>, { signal, progress }: Control): Promise<Result<M>> {

@@ -438,6 +438,47 @@ for (const [browserName, start] of Object.entries(browsers)) {
       assert.deepEqual(codes, ["InternalError INSTANCE_DIED", "StorageError STORE_DELETED", "StorageError STORE_DELETED"]);
     });
 
+    onPage("what is only received may be lost with the power, and nothing else", async (page) => {
+      const asked = await page.evaluate(async () => {
+        const written = [];
+        const real = IDBDatabase.prototype.transaction;
+        IDBDatabase.prototype.transaction = function (names, mode, options) {
+          if (mode === "readwrite") written.push(options?.durability ?? "none");
+          return real.call(this, names, mode, options);
+        };
+        const during = async (action) => {
+          written.length = 0;
+          const result = await action();
+          return [result, [...new Set(written)].join()];
+        };
+        const [alice, bob] = [await kit.mls("alice", { thread: "current" }), await kit.mls("bob", { thread: "current" })];
+        const ours = await alice.createGroup(await alice.createIdentity("alice"));
+        const out = {};
+        let commit, sealed, event;
+        [{ welcome: event }, out.add] = await during(async () => ours.add(await bob.createKeyPackage(await bob.createIdentity("bob"))));
+        [, out.apply] = await during(() => ours.applyPendingCommit());
+        let theirs;
+        [theirs, out.join] = await during(() => bob.joinGroup(event));
+        [sealed, out.send] = await during(() => ours.send("one"));
+        [event, out.receive] = await during(() => theirs.receive(sealed));
+        [, out.acknowledge] = await during(() => theirs.acknowledge(event));
+        const list = await ours.sendAll(["two", "three"]);
+        [, out.receiveAll] = await during(() => theirs.receiveAll(list));
+        [{ commit }, out.update] = await during(() => ours.update());
+        await ours.applyPendingCommit();
+        [, out.commit] = await during(() => theirs.receive(commit));
+        // What is sent beside it is not lost.
+        sealed = await ours.send("four");
+        [, out.both] = await during(() => Promise.all([theirs.send("five"), theirs.receive(sealed)]));
+        return out;
+      });
+      assert.deepEqual(asked, {
+        add: "strict", apply: "strict", join: "strict", send: "strict", receive: "relaxed", acknowledge: "relaxed",
+        receiveAll: "relaxed", update: "strict", commit: "relaxed", both: asked.both,
+      });
+      assert.match(asked.both, /^strict(,relaxed)?$/); // the send comes first
+    });
+
     onPage("persistence can be asked for, and how much is stored", async (page) => {
       const [persistent, { usage, quota }] = await page.evaluate(async () => {
         const { MLS } = await import("/webmls/index.js");

@@ -54,12 +54,12 @@ export class Database {
     this.#finish(failure("CLOSED", `database ${this.name}`));
   }
 
-  /** Begins a transaction with strict durability. The caller makes its requests at once. Codes: CLOSED, STORE_DELETED and those of {@link open}. */
-  async begin(mode: IDBTransactionMode, names: StoreName[]): Promise<IDBTransaction> {
+  /** Begins a transaction. The caller makes its requests at once. Codes: CLOSED, STORE_DELETED and those of {@link open}. */
+  async begin(mode: IDBTransactionMode, names: StoreName[], durability: IDBTransactionDurability = "strict"): Promise<IDBTransaction> {
     for (let attempt = 1; ; attempt++) {
       const connection = await this.#connect();
       try {
-        return connection.transaction(names, mode, { durability: "strict" });
+        return connection.transaction(names, mode, { durability });
       } catch (error) {
         // The connection is closing: open another, once.
         if (attempt > 1) throw storageError(error);

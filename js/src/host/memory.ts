@@ -12,6 +12,8 @@ export class MemoryStore implements KeyStore {
   /** There is nothing that could be deleted, and nobody who could hear of anything. */
   readonly end = undefined;
   readonly told = undefined;
+  receiving = 0;
+  others = 0;
 
   adopt(name: string, key: CryptoKey): void {
     this.#keys.set(name, key);

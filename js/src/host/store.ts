@@ -1,7 +1,10 @@
 /**
  * Storage: the program's records in IndexedDB, sealed (seal.ts).
  *
- * A batch is one readwrite transaction with strict durability. All of it is
+ * A batch is one readwrite transaction. Its durability is strict, but while calls
+ * alone are under way that receive: what they store withstands a crash of the
+ * browser, and may be lost with the power. Then it is received again, for the service has it, and
+ * nothing that was sent or signed rests on it: whatever is stored strictly later takes with it what was before. All of a batch is
  * sealed before the transaction opens; inside of it what the batch rests on is
  * compared, and nothing foreign is awaited: the root, which answers for all heads
  * that it is known to belong to, and else the head of each scope. Writers of
@@ -120,6 +123,9 @@ export class DatabaseStore implements KeyStore, RecordStore {
   #keys!: DataKeys;
   /** Whether there was a lock at any time of this instance: what the browser cannot keep unwrapped was told apart at its beginning. */
   wrapsKeys = false;
+  /** How many calls are under way that only receive, and how many others. */
+  receiving = 0;
+  others = 0;
   /** The newest root that was seen. */
   #root!: Root;
   #view!: View;
@@ -567,7 +573,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
       const root = this.#root;
       const sum = sealing.changedSum(root.sum, added, removed);
       const next = await sealRoot(keys, root.row.revision + 1, sum);
-      const transaction = await this.#database.begin("readwrite", everything);
+      const transaction = await this.#database.begin("readwrite", everything, this.receiving && !this.others ? "relaxed" : "strict");
       let moved: { to: RootRow | undefined } | undefined;
       let refusal: MLSError | undefined;
       const refuse = (error: MLSError) => {
