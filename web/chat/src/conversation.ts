@@ -50,6 +50,9 @@ const removeExpiredAfter = 30;
 /** How long after coming back messages are waited for that were under way, in ms. */
 const grace = 3_000;
 
+/** How often the tab that does the work looks for what others have left behind, in ms. */
+const often = 5_000;
+
 export class Conversation extends Changes {
   readonly timeline: Timeline;
   readonly #group: Group;
@@ -63,7 +66,9 @@ export class Conversation extends Changes {
   /** Whom this tab is inviting: the invitation is not yet an intent. */
   #inviting: string | undefined;
   #forked = false;
-  #resumed = false;
+  /** Looks for what tabs have left behind. */
+  #looking: ReturnType<typeof setInterval> | undefined;
+  #resuming = false;
   /** What is being sealed, one after the other, so that it arrives in the order in which it was written. */
   #sealing: Promise<void> = Promise.resolve();
   /** Files go beside the texts, which do not wait for them. */
@@ -217,6 +222,8 @@ export class Conversation extends Changes {
       if (status === "live") void this.#resume();
       this.changed();
     });
+    // A tab that dies while this one does the work tells nobody.
+    this.#looking ??= setInterval(() => void this.#resume(), often);
     live.on("intent", (event) => {
       if (event.failure && event.failure.code !== "REMOVED" && live.status !== "following") this.#around.report(new Refusal(refused(event.failure)));
       void this.#look();
@@ -239,6 +246,7 @@ export class Conversation extends Changes {
   async stop(): Promise<void> {
     for (const unhear of this.#unhear) unhear();
     await this.#starting;
+    clearInterval(this.#looking);
     await this.#live?.stop();
   }
 
@@ -265,7 +273,6 @@ export class Conversation extends Changes {
     await this.#live?.stop();
     this.#live = undefined;
     this.#forked = false;
-    this.#resumed = false;
     await this.#refresh();
     await this.start();
   }
@@ -362,18 +369,18 @@ export class Conversation extends Changes {
   async #settled(which: number | { sync: string }, state: "sent" | "expired" | "refused"): Promise<void> {
     // The text of what is expired is here: #resume sends it anew, where no tab waits for it.
     if (state !== "expired") await this.#around.history.mark(which, { state: state === "sent" ? "sent" : "failed" });
-    else if (typeof which === "object") this.#resumed = false;
   }
 
   /** Sends what tabs have left behind that are no longer there. Receivers drop what they have already. */
   async #resume(): Promise<void> {
-    if (this.#resumed) return;
-    this.#resumed = true;
     const { history, tab } = this.#around;
-    await new Promise((resolve) => setTimeout(resolve, grace)); // what sync has kept is told as sent
+    if (this.#resuming || this.#live?.status !== "live") return;
+    this.#resuming = true;
     try {
+      if ((await history.unsent(this.id)).length === 0) return;
+      await new Promise((resolve) => setTimeout(resolve, grace)); // what sync has kept is told as sent
       const alive = new Set([tab, ...((await navigator.locks.query()).held ?? []).map(({ name }) => name)]);
-      if (this.#live?.status !== "live") return void (this.#resumed = false);
+      if (this.#live?.status !== "live") return;
       for (const entry of await history.unsent(this.id)) {
         if (entry.tab !== undefined && alive.has(entry.tab)) continue;
         await history.mark(entry.order, { tab });
@@ -381,6 +388,8 @@ export class Conversation extends Changes {
       }
     } catch (error) {
       this.#around.report(error);
+    } finally {
+      this.#resuming = false;
     }
   }
 
