@@ -119,7 +119,13 @@ export class Person {
   /** Opens a side of the details: "people" or "security". */
   async show(side) {
     await this.watched.until(`the details show ${side}`, (name) => {
-      if (!document.querySelector("#details")) document.querySelector("button[aria-controls=details]")?.click();
+      // Pressed again before the page has drawn what the first time did, the button would undo it.
+      const button = document.querySelector("button[aria-controls=details]");
+      const pressed = Number(button?.dataset.pressed ?? -Infinity);
+      if (!document.querySelector("#details") && button && performance.now() - pressed > 2_000) {
+        button.dataset.pressed = performance.now();
+        button.click();
+      }
       const tab = document.querySelector(`.${name}-tab`);
       if (tab?.getAttribute("aria-pressed") === "true") return true;
       tab?.click();
