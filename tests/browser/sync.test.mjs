@@ -681,7 +681,8 @@ describe("webmls/sync", { timeout: 170_000 }, () => {
       await carol.live(carol.group, since());
       // Carol leaves.
       await (await carol.sync.leave()).done;
-      const names = (await alice.group.members()).map(({ name }) => name);
+      let names;
+      await until("alice has it, whoever let carol out", async () => (names = (await alice.group.members()).map(({ name }) => name)).length === 2);
       const refused = await carol.sync.send("more").catch((error) => error.code);
       const result = { early, names, status: carol.sync.status, refused };
       await world.close();
