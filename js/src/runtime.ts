@@ -172,6 +172,7 @@ export class Runtime {
     if (!client) return this.#controlled(method, args, control);
     const { store } = client;
     if (store.end) throw store.end;
+    // What a call stores, it stores while it is under way: the store asks which there are.
     const kind = /receive|acknowledge/.test(method) ? "receiving" : "others";
     store[kind]++;
     try {

@@ -1,11 +1,13 @@
 /**
  * Storage: the program's records in IndexedDB, sealed (seal.ts).
  *
- * A batch is one readwrite transaction. Its durability is strict, but while calls
- * alone are under way that receive: what they store withstands a crash of the
- * browser, and may be lost with the power. Then it is received again, for the service has it, and
- * nothing that was sent or signed rests on it: whatever is stored strictly later takes with it what was before. All of a batch is
- * sealed before the transaction opens; inside of it what the batch rests on is
+ * A batch is one readwrite transaction. Its durability is strict, but while no
+ * calls are under way other than those that receive: what these store withstands a
+ * crash of the browser, and may be lost with the power. Then it is received again.
+ * Nothing that was sent or signed rests on it: what is stored strictly later takes
+ * along what was stored before.
+ *
+ * All of a batch is sealed before the transaction opens; inside of it what the batch rests on is
  * compared, and nothing foreign is awaited: the root, which answers for all heads
  * that it is known to belong to, and else the head of each scope. Writers of
  * different scopes meet at the root alone: who finds another root than the one
