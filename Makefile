@@ -175,6 +175,7 @@ build-wasm: check-go check-node
 	@mkdir -p js/dist
 	$(WASM_BUILD) -o js/dist/webmls.wasm ./wasm
 	$(WASM_BUILD) -o js/dist/x509.wasm ./wasm/x509
+	go run ./wasm/slim js/dist/webmls.wasm js/dist/x509.wasm
 	@node .ci/wasm-size.mjs js/dist/webmls.wasm $(WASM_BUDGET)
 	@node .ci/wasm-size.mjs js/dist/x509.wasm
 
