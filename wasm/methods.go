@@ -70,7 +70,12 @@ var methods = map[string]method{
 	}),
 	"identities": ofClient(func(in *args) clientStep {
 		return func(ctx context.Context, c *mls.Client) (any, error) {
-			return asList(identityValue)(c.Identities(ctx))
+			list, err := c.Identities(ctx)
+			values := make([]any, len(list))
+			for i, identity := range list {
+				values[i] = identityValue(identity)
+			}
+			return values, err
 		}
 	}),
 	"createKeyPackages": ofClient(func(in *args) clientStep {

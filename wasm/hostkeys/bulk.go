@@ -8,16 +8,18 @@ import (
 	"syscall/js"
 )
 
-// Bulk is suite.Bulk over WebCrypto.
+// Bulk is suite.Bulk over WebCrypto. It is in values of an interface: see package
+// contexts for why it holds an Await without its context.
 type Bulk struct {
-	subtle js.Value
-	await  Await
+	await func(method string, params ...any) (js.Value, error)
 }
 
 // NewBulk returns the Bulk of this browser, and false where it has no WebCrypto.
 func NewBulk(await Await) (b *Bulk, ok bool) {
 	subtle := js.Global().Get("crypto").Get("subtle")
-	return &Bulk{subtle, await}, subtle.Truthy()
+	return &Bulk{func(method string, params ...any) (js.Value, error) {
+		return await(context.Background(), subtle, method, params...)
+	}}, subtle.Truthy()
 }
 
 // Hash implements suite.Bulk, for SHA-256.
@@ -30,7 +32,7 @@ func (b *Bulk) Hash(nh int, parts [][]byte) (sum []byte, ok bool) {
 		all = append(all, p...)
 	}
 	input := toHost(all)
-	v, err := b.await(context.Background(), b.subtle, "digest", "SHA-256", input)
+	v, err := b.await("digest", "SHA-256", input)
 	input.Call("fill", 0)
 	return fromBuffer(v, err)
 }
@@ -47,14 +49,14 @@ func (b *Bulk) OpenAESGCM(key, nonce, aad, ciphertext []byte) (plaintext []byte,
 
 func (b *Bulk) aesGCM(method string, key, nonce, aad, text []byte) ([]byte, bool) {
 	raw := toHost(key)
-	handle, err := b.await(context.Background(), b.subtle, "importKey", "raw", raw, "AES-GCM", false, []any{method})
+	handle, err := b.await("importKey", "raw", raw, "AES-GCM", false, []any{method})
 	raw.Call("fill", 0)
 	if err != nil {
 		return nil, false
 	}
 	algorithm := map[string]any{"name": "AES-GCM", "iv": toHost(nonce), "additionalData": toHost(aad)}
 	input := toHost(text)
-	v, err := b.await(context.Background(), b.subtle, method, algorithm, handle, input)
+	v, err := b.await(method, algorithm, handle, input)
 	input.Call("fill", 0)
 	return fromBuffer(v, err)
 }

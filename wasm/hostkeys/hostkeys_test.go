@@ -344,7 +344,7 @@ func TestVerify(t *testing.T) {
 // TestVerifyDoubted: of Ed25519, what the host finds bad is bad if Go finds so,
 // and the host is not asked about a point whose encoding is odd.
 func TestVerifyDoubted(t *testing.T) {
-	hostkeys.ForgetPaces()
+	hostkeys.ForgetPace()
 	const id = suite.X25519AES128SHA256Ed25519
 	key, err := softkeys.New().GenerateSignatureKey(t.Context(), id)
 	if err != nil {
@@ -393,7 +393,7 @@ func numbers(array js.Value) []int {
 
 // TestFailures: a host that fails is no verdict.
 func TestFailures(t *testing.T) {
-	hostkeys.ForgetPaces()
+	hostkeys.ForgetPace()
 	object := evaluate(`
 		const fail = async () => { throw new DOMException("no", "OperationError"); };
 		return { algorithms: a, kept: a, generate: fail, generateBytes: fail, key: fail, importKey: fail, sign: fail, verify: fail, diffieHellman: fail, encapsulate: fail };`, list(all...))

@@ -24,7 +24,7 @@ func (k *Keys) Verify(ctx context.Context, id suite.ID, list []suite.Verificatio
 	for start := 0; start < len(list) && bad == -1 && err == nil; {
 		inGo, n := false, len(list)-start // in one crossing, so that the host can share it out
 		if a.curve == nil {
-			inGo, n = paces.verify.next(len(list), len(list)-start)
+			inGo, n = pace25519.next(n)
 		}
 		part, begin := list[start:start+n], time.Now()
 		if inGo {
@@ -32,7 +32,7 @@ func (k *Keys) Verify(ctx context.Context, id suite.ID, list []suite.Verificatio
 		} else {
 			bad, err = a.verify(ctx, part)
 		}
-		paces.verify.add(inGo, n, time.Since(begin))
+		pace25519.add(inGo, n, time.Since(begin))
 		if bad != -1 {
 			bad += start
 		}
@@ -133,29 +133,10 @@ func (k *Keys) Encapsulate(ctx context.Context, id suite.ID, publicKeys [][]byte
 	if bad != -1 {
 		return nil, mlserr.New(mlserr.InvalidPublicKey, "HPKE public key "+strconv.Itoa(bad))
 	}
-	out := make([]suite.Encapsulation, 0, len(publicKeys))
-	for len(out) < len(publicKeys) && err == nil {
-		inGo, n := false, len(publicKeys)-len(out)
-		if a.curve == nil {
-			inGo, n = paces.encapsulate.next(len(publicKeys), len(publicKeys)-len(out))
-		}
-		part, begin := publicKeys[len(out):len(out)+n], time.Now()
-		var done []suite.Encapsulation
-		if inGo {
-			done, err = k.soft.Encapsulate(ctx, id, part)
-		} else {
-			done, err = a.encapsulate(ctx, part)
-		}
-		paces.encapsulate.add(inGo, n, time.Since(begin))
-		out = append(out, done...)
+	if a.curve == nil && pace25519.inGo() {
+		return k.soft.Encapsulate(ctx, id, publicKeys)
 	}
-	if err != nil {
-		for i := range out {
-			clear(out[i].SharedSecret)
-		}
-		return nil, err
-	}
-	return out, nil
+	return a.encapsulate(ctx, publicKeys)
 }
 
 // encapsulate has the host encapsulate to valid public keys, in one call.
@@ -186,62 +167,74 @@ func (a *algorithm) encapsulate(ctx context.Context, publicKeys [][]byte) ([]sui
 	return out, nil
 }
 
-// paces are those of this program: the browser is the same for all clients.
-var paces struct{ verify, encapsulate pace }
+// pace25519 is the pace of Ed25519 and X25519 in this program: the browser is the
+// same for all clients.
+var pace25519 pace
 
 // pace decides whether lists of Ed25519 and X25519 are the host's work or Go's,
-// by doing both once: of the first lists that are long enough some parts go
-// here, some there, and from then on the faster of the two does it all. Measured
-// by bench_test.go in µs, Go against the host, on a busy machine:
+// by having both verify once: of the first long list a few parts are the host's,
+// one is Go's, and from then on the faster of the two does it all. Encapsulating
+// follows, for who is slow at one is slow at the other; a trial of its own would
+// have Go make tables for it. Measured by bench_test.go in µs, Go against the
+// host, on a busy machine:
 //
 //	                           Chromium 156   Firefox ESR 153
-//	verify, in lists of 100    357 | 66       280 | 80
-//	encapsulate, the same      210 | 109      329 | 416
-//	verify, alone              262 | 75       250 | 125
-//	encapsulate, alone         175 | 138      125 | 250
+//	verify, in lists of 100    268 | 49       248 | 79
+//	encapsulate, the same      300 | 96       303 | 176
+//	verify, alone              351 | 92       279 | 366
+//	encapsulate, alone         302 | 129      327 | 668
 //
-// Short lists do not decide, for clocks in browsers are coarse: 0.1 ms and 1 ms.
-// Until it is decided they are the host's. The quickest part of each side
-// decides: other work of the machine makes parts slower, and never quicker.
+// A trial is short, because it meets Go's code when the browser has not compiled
+// it well yet: a millisecond an element. That, and the clocks of browsers (0.1 ms
+// and 1 ms), are to the host's favour, whose is the work until it is decided. Of
+// the host the quickest part counts: other work of the machine makes parts
+// slower, and never quicker.
 type pace struct {
-	mu    sync.Mutex
-	best  [2]time.Duration // of the host, of Go: the quickest part
-	count [2]int
+	mu     sync.Mutex
+	parts  int           // that the host has done
+	best   time.Duration // the quickest of them
+	tried  bool          // Go has done its part, which decides
+	faster bool          // Go is
 }
 
 const (
-	trialList = 32 // the shortest list that counts
-	trialPart = 16 // a part of it
-	trialSize = 64 // elements of each side
+	trialList  = 128 // the shortest rest of a list that a trial takes parts of
+	trialPart  = 8   // elements of a part
+	trialParts = 3   // of the host, before Go's
 )
 
-// next says who does the next part of a list, and how many elements it has.
-func (p *pace) next(length, left int) (inGo bool, n int) {
+// next says who does the next part of a list of which so much is left, and how
+// many elements it has.
+func (p *pace) next(left int) (inGo bool, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case p.count[0] >= trialSize && p.count[1] >= trialSize:
-		return p.best[1] < p.best[0], left
-	case length < trialList:
-		return false, left
+	if p.tried || left < trialList {
+		return p.faster, left
 	}
-	return p.count[1] < p.count[0], min(trialPart, left)
+	return p.parts == trialParts, trialPart
 }
 
-// add tells how long a part took. Parts that do not count are left out.
+// add tells how long a part took.
 func (p *pace) add(inGo bool, n int, d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	side := 0
-	if inGo {
-		side = 1
-	}
-	if n == trialPart && p.count[side] < trialSize {
-		if p.count[side] == 0 || d < p.best[side] {
-			p.best[side] = d
+	switch {
+	case p.tried || n != trialPart:
+	case inGo:
+		p.tried, p.faster = true, d < p.best
+	case p.parts < trialParts:
+		if p.parts == 0 || d < p.best {
+			p.best = d
 		}
-		p.count[side] += n
+		p.parts++
 	}
+}
+
+// inGo reports whether Go is known to be the faster one.
+func (p *pace) inGo() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.faster
 }
 
 // packer joins byte strings for one crossing: each with its length in front,

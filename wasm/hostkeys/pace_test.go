@@ -7,22 +7,24 @@ import (
 	"time"
 )
 
-// TestPace: long lists are divided until each side has done its trial, and then
-// the faster one does all; short lists decide nothing.
+// TestPace: of long lists a few parts are the host's and one is Go's, once, and
+// then the faster one does all; short lists decide nothing.
 func TestPace(t *testing.T) {
 	for _, c := range []struct {
 		host, inGo time.Duration // an element
 		want       bool
-	}{{50, 220, false}, {900, 220, true}, {220, 220, false}} {
+	}{{50, 220, false}, {900, 220, true}, {220, 220, false}, {0, 1, false}} {
 		var p pace
+		slow := time.Duration(10) // the machine does something else, too
 		// list plays one list and returns how many elements Go did.
 		list := func(n int) (done int) {
 			for left := n; left > 0; {
-				inGo, part := p.next(n, left)
+				inGo, part := p.next(left)
 				if part < 1 || part > left {
 					t.Fatalf("a part of %d, with %d left", part, left)
 				}
-				d := c.host
+				d := c.host * slow
+				slow = 1
 				if inGo {
 					d, done = c.inGo, done+part
 				}
@@ -31,13 +33,17 @@ func TestPace(t *testing.T) {
 			}
 			return done
 		}
-		for range 100 {
-			if list(trialList-1) != 0 {
+		for n := range trialList {
+			if list(n) != 0 || p.inGo() {
 				t.Fatal("a short list before all long ones is not the host's")
 			}
 		}
-		if n := list(2 * trialSize); n != trialSize {
-			t.Errorf("of the trial Go did %d, want %d", n, trialSize)
+		p, slow = pace{}, 10
+		if n := list(2 * trialList); n != trialPart && !(c.want && n == 2*trialList-trialParts*trialPart) {
+			t.Errorf("%v against %v: of the trial Go did %d, want %d", c.host, c.inGo, n, trialPart)
+		}
+		if p.inGo() != c.want {
+			t.Errorf("%v against %v: it is Go's: %t", c.host, c.inGo, !c.want)
 		}
 		for _, n := range []int{1, trialList - 1, trialList, 1000} {
 			want := 0
