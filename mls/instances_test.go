@@ -343,6 +343,66 @@ func TestLocksTogether(t *testing.T) {
 	}
 }
 
+// askedPolicy says when it is asked.
+type askedPolicy struct {
+	policy
+	asked chan struct{}
+}
+
+func (p askedPolicy) Authenticate(ctx context.Context, claims []mls.Claim) error {
+	p.asked <- struct{}{}
+	return p.policy.Authenticate(ctx, claims)
+}
+
+// TestStepBeforeLock: a step does not wait for the lock of its scope. What another
+// instance has written when it comes, the step is run again on; and where it came
+// to nothing without the lock, that does not count either.
+func TestStepBeforeLock(t *testing.T) {
+	all := crew(t, x25519, "alice", "bob")
+	alice, bob := all[0], all[1]
+	id := alice.group.ID()
+	store := newLockStore(t, alice.store)
+	asked := make(chan struct{}, 10)
+	client := openWith(t, store, func(c *mls.Config) { c.Authenticator = askedPolicy{asked: asked} })
+	group := must(client.Group(ctx, id))
+	must(group.Info(ctx))
+	other := must(openWith(t, raceStore{alice.store}, nil).Group(ctx, id)) // which writes in the lock of the test
+
+	// The same commit is received twice: the second to have the lock is too late.
+	first := bob.commit(mls.CommitOptions{Add: [][]byte{newParty(t, x25519, "carol").keyPackage()}}).Commit
+	bob.apply()
+	unlock := must(store.Lock(ctx, mls.GroupScope(id)))
+	done := make(chan error, 1)
+	go func() {
+		_, err := group.Receive(ctx, first)
+		done <- err
+	}()
+	<-asked // the step is under way
+	must(other.Receive(ctx, first))
+	unlock()
+	wantCode(t, <-done, mlserr.AlreadyProcessed)
+
+	// What comes too early without the lock is in time under it.
+	second := bob.commit(mls.CommitOptions{}).Commit
+	bob.apply()
+	third := bob.commit(mls.CommitOptions{}).Commit
+	bob.apply()
+	unlock = must(store.Lock(ctx, mls.GroupScope(id)))
+	go func() {
+		_, err := group.Receive(ctx, third)
+		done <- err
+	}()
+	must(other.Receive(ctx, second))
+	unlock()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got, want := must(group.Info(ctx)).Epoch, bob.info().Epoch; got != want {
+		t.Fatalf("epoch %d, want %d", got, want)
+	}
+	store.take()
+}
+
 // TestLockFails: a lock that cannot be had is a typed error, nothing has
 // changed, and the next call has its turn.
 func TestLockFails(t *testing.T) {

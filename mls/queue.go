@@ -141,11 +141,11 @@ func (g *Group) together(ctx context.Context, p *place, run func(ctx context.Con
 		return p.err
 	}
 	defer g.unlock()
-	release, err := g.hold(ctx)
-	if err != nil {
+	granted, release := g.hold(ctx)
+	defer release()
+	if err := granted(); err != nil {
 		return err
 	}
-	defer release()
 	if _, err := g.load(ctx); err != nil {
 		return err
 	}

@@ -156,22 +156,29 @@ func (g *Group) sendReserved(ctx context.Context, all []*place) (done bool) {
 	return true
 }
 
-// hold takes the lock of the group's scope for a step, or goes on with that of
-// the tenure; release keeps it where a tenure goes on. The caller has the group's
-// turn. Codes: CANCELLED, and those of the store.
-func (g *Group) hold(ctx context.Context) (release func(), err error) {
+// hold begins to take the lock of the group's scope for a step, or goes on with
+// that of the tenure. granted waits until it is there. release, to be deferred,
+// gives it back, or keeps it where a tenure goes on. The caller has the group's
+// turn. Codes of granted: CANCELLED, and those of the store.
+func (g *Group) hold(ctx context.Context) (granted func() error, release func()) {
 	t := &g.tenure
 	unlock := t.unlock
-	if unlock == nil {
-		if unlock, err = g.client.lockScope(ctx, g.scope); err != nil {
-			return nil, err
-		}
-		t.ends = g.client.now().UnixMilli() + maxTenure
-	} else {
+	granted, drop := func() error { return nil }, func() {}
+	if unlock != nil {
 		t.stop()
 		t.unlock = nil
+	} else {
+		granted, drop = ahead(unwatched(ctx), func(ctx context.Context) (err error) {
+			unlock, err = g.client.lockScope(ctx, g.scope)
+			t.ends = g.client.now().UnixMilli() + maxTenure
+			return err
+		})
 	}
-	return func() {
+	return granted, func() {
+		drop()
+		if unlock == nil {
+			return
+		}
 		if g.live == nil || g.live.sent.lacks == 0 {
 			unlock()
 			return
@@ -181,7 +188,7 @@ func (g *Group) hold(ctx context.Context) (release func(), err error) {
 		if t.wanted.Load() || g.client.now().UnixMilli() > t.ends || g.client.isClosed() {
 			g.settle()
 		}
-	}, nil
+	}
 }
 
 // settle ends the tenure, where there is one: the log of what was sent is

@@ -83,16 +83,22 @@ func (g *Group) transact(ctx context.Context, step func(l *live) (*outcome, erro
 		return err
 	}
 	defer g.unlock()
-	release, err := g.hold(ctx)
-	if err != nil {
-		return err
-	}
+	granted, release := g.hold(ctx)
 	defer release()
-	return g.steps(ctx, step)
+	return g.run(ctx, granted, step)
 }
 
 // steps is transact for who has the group's turn and its lock.
 func (g *Group) steps(ctx context.Context, step func(l *live) (*outcome, error)) error {
+	return g.run(ctx, func() error { return nil }, step)
+}
+
+// run is transact for who has the group's turn, while the lock is on its way. The
+// first run of the step does not wait for it: in a browser it comes late, and
+// mostly from nobody. Should another instance have had it, and have written, the
+// base of the batch is old, and the step is run again, under the lock. Nothing is
+// stored before it was granted, nor does a step come to nothing.
+func (g *Group) run(ctx context.Context, granted func() error, step func(l *live) (*outcome, error)) error {
 	clientLocked := false
 	for try := 1; ; try++ {
 		l, err := g.load(ctx)
@@ -101,6 +107,9 @@ func (g *Group) steps(ctx context.Context, step func(l *live) (*outcome, error))
 		}
 		rev := l.rev
 		out, err := step(l)
+		if err := granted(); err != nil {
+			return err
+		}
 		if err != nil || out == nil {
 			if try < tries && g.refresh(ctx, rev, err) {
 				continue
