@@ -13,6 +13,9 @@ type UpdatePathNode struct {
 	EncryptedPathSecret []suite.HPKECiphertext
 }
 
+// minCiphertext bounds what is allocated for a list of ciphertexts by its length, in bytes.
+const minCiphertext = 64
+
 // UpdatePath is RFC 9420, Section 7.6.
 type UpdatePath struct {
 	LeafNode LeafNode
@@ -35,6 +38,20 @@ func (p *UpdatePath) Marshal(w *wire.Writer) {
 	})
 }
 
+// room is what the encoding takes at most, in bytes, where the leaf node is as
+// large as most are.
+func (p *UpdatePath) room() int {
+	n := 1024
+	for i := range p.Nodes {
+		node := &p.Nodes[i]
+		n += 8 + len(node.EncryptionKey)
+		for j := range node.EncryptedPathSecret {
+			n += 8 + len(node.EncryptedPathSecret[j].KEMOutput) + len(node.EncryptedPathSecret[j].Ciphertext)
+		}
+	}
+	return n
+}
+
 // Unmarshal implements wire.Unmarshaler.
 func (p *UpdatePath) Unmarshal(r *wire.Reader) {
 	p.LeafNode.Unmarshal(r)
@@ -43,7 +60,12 @@ func (p *UpdatePath) Unmarshal(r *wire.Reader) {
 		n.EncryptionKey = r.Opaque()
 		r.Vector(func(r *wire.Reader) {
 			var ct suite.HPKECiphertext
+			before := r.Len()
 			ct.Unmarshal(r)
+			if n.EncryptedPathSecret == nil {
+				// They are mostly of one size, and there may be a thousand.
+				n.EncryptedPathSecret = make([]suite.HPKECiphertext, 0, 1+r.Len()/max(before-r.Len(), minCiphertext))
+			}
 			n.EncryptedPathSecret = append(n.EncryptedPathSecret, ct)
 		})
 		p.Nodes = append(p.Nodes, n)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"webmls/mls/message"
@@ -104,7 +105,7 @@ func TestFramedContentForms(t *testing.T) {
 		for name, pair := range map[string][2][]byte{
 			"TBS":                          {a.TBS(&group), tbs},
 			"TBM":                          {a.TBM(&group), tbm},
-			"ConfirmedTranscriptHashInput": {a.ConfirmedTranscriptHashInput(), hashed},
+			"ConfirmedTranscriptHashInput": {slices.Concat(a.ConfirmedTranscriptHashInput()), hashed},
 			"encoding":                     {wire.Marshal(&a), append(append([]byte{0, byte(a.WireFormat)}, content.Bytes()...), auth.Bytes()...)},
 		} {
 			if !bytes.Equal(pair[0], pair[1]) {

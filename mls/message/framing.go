@@ -130,6 +130,9 @@ type AuthenticatedContent struct {
 	WireFormat WireFormat
 	Content    FramedContent
 	Auth       FramedContentAuthData
+	// encoded is, of a commit, the encoding of the first two, where it was made to
+	// be signed or verified. They do not change after that.
+	encoded []byte
 }
 
 // Marshal implements wire.Marshaler.
@@ -165,10 +168,13 @@ func (a *AuthenticatedContent) signContent(s *suite.Suite, group *GroupContext) 
 	return s.SignContentIn(labelFramedContent, w.Bytes())
 }
 
-// roomTBS is what TBS takes at most for application data, in bytes; a handshake
-// message may make the buffer grow.
+// roomTBS is what TBS takes at most for application data and for a path, in bytes;
+// proposals may make the buffer grow.
 func (a *AuthenticatedContent) roomTBS(group *GroupContext) int {
 	n := 64 + len(a.Content.GroupID) + len(a.Content.AuthenticatedData) + len(a.Content.ApplicationData)
+	if a.Content.Commit != nil && a.Content.Commit.Path != nil {
+		n += a.Content.Commit.Path.room()
+	}
 	if group != nil {
 		n += 32 + len(group.GroupID) + len(group.TreeHash) + len(group.ConfirmedTranscriptHash)
 		for i := range group.Extensions {
@@ -180,8 +186,12 @@ func (a *AuthenticatedContent) roomTBS(group *GroupContext) int {
 
 func (a *AuthenticatedContent) marshalTBS(w *wire.Writer, group *GroupContext) {
 	w.Uint16(uint16(MLS10))
+	start := w.Len()
 	w.Uint16(uint16(a.WireFormat))
 	a.Content.Marshal(w)
+	if a.Content.ContentType == ContentTypeCommit {
+		a.encoded = w.Bytes()[start:]
+	}
 	switch a.Content.Sender.Type {
 	case SenderMember, SenderNewMemberCommit:
 		group.Marshal(w)
@@ -233,13 +243,18 @@ func (a *AuthenticatedContent) Verification(s *suite.Suite, publicKey []byte, gr
 	}
 }
 
-// ConfirmedTranscriptHashInput is RFC 9420, Section 8.2.
-func (a *AuthenticatedContent) ConfirmedTranscriptHashInput() []byte {
-	w := wire.NewWriter(512)
-	w.Uint16(uint16(a.WireFormat))
-	a.Content.Marshal(w)
+// ConfirmedTranscriptHashInput is RFC 9420, Section 8.2, in parts: what was
+// signed is not encoded again.
+func (a *AuthenticatedContent) ConfirmedTranscriptHashInput() (content, signature []byte) {
+	if content = a.encoded; content == nil {
+		w := wire.NewWriter(512)
+		w.Uint16(uint16(a.WireFormat))
+		a.Content.Marshal(w)
+		content = w.Bytes()
+	}
+	w := wire.NewWriter(4 + len(a.Auth.Signature))
 	w.Opaque(a.Auth.Signature)
-	return w.Bytes()
+	return content, w.Bytes()
 }
 
 // PublicMessage is RFC 9420, Section 6.2.

@@ -2,6 +2,7 @@ package message_test
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"webmls/mls/message"
@@ -133,7 +134,7 @@ func FuzzAuthenticatedContent(f *testing.F) {
 		a := v.(*message.AuthenticatedContent)
 		content := wire.Marshal(&a.Content)
 		for name, form := range map[string][]byte{
-			"TBS": a.TBS(&group), "TBM": a.TBM(&group), "ConfirmedTranscriptHashInput": a.ConfirmedTranscriptHashInput(),
+			"TBS": a.TBS(&group), "TBM": a.TBM(&group), "ConfirmedTranscriptHashInput": slices.Concat(a.ConfirmedTranscriptHashInput()),
 			"SignContent": a.Verification(s, nil, &group).Message,
 		} {
 			if !bytes.Contains(form, content) {

@@ -11,7 +11,8 @@ import (
 // of the epoch in which the commit was sent. The confirmation tag is no part
 // of the input and need not be set yet.
 func ConfirmedTranscriptHash(s *suite.Suite, interim []byte, commit *message.AuthenticatedContent) []byte {
-	return s.Hash(interim, commit.ConfirmedTranscriptHashInput())
+	content, signature := commit.ConfirmedTranscriptHashInput()
+	return s.Hash(interim, content, signature)
 }
 
 // InterimTranscriptHash returns the interim_transcript_hash of an epoch, KDF.Nh

@@ -27,11 +27,15 @@ func (b *Bulk) Hash(nh int, parts [][]byte) (sum []byte, ok bool) {
 	if nh != sha256.Size {
 		return nil, false
 	}
-	var all []byte
+	size, at := 0, 0
 	for _, p := range parts {
-		all = append(all, p...)
+		size += len(p)
 	}
-	input := toHost(all)
+	input := uint8Array.New(size)
+	for _, p := range parts {
+		js.CopyBytesToJS(input.Call("subarray", at), p)
+		at += len(p)
+	}
 	v, err := b.await("digest", "SHA-256", input)
 	input.Call("fill", 0)
 	return fromBuffer(v, err)
