@@ -20,6 +20,9 @@ func x25519PublicKey(private *[x25519Size]byte) (public [x25519Size]byte) {
 	return public
 }
 
+// x25519PublicKeys would be slower than one core for each.
+var x25519PublicKeys func(private [][]byte) [][]byte
+
 // x25519Shared is zero for a peer of low order.
 func x25519Shared(private, peer *[x25519Size]byte) (shared [x25519Size]byte) {
 	point := x25519.Key(*peer)

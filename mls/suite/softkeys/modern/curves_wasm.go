@@ -13,6 +13,18 @@ func x25519PublicKey(private *[x25519Size]byte) [x25519Size]byte {
 	return curve25519.PublicKey(private)
 }
 
+func x25519PublicKeys(private [][]byte) [][]byte {
+	keys := make([]*[x25519Size]byte, len(private))
+	for i := range private {
+		keys[i] = (*[x25519Size]byte)(private[i])
+	}
+	public := make([][]byte, len(private))
+	for i, key := range curve25519.PublicKeys(keys) {
+		public[i] = key[:]
+	}
+	return public
+}
+
 // x25519Shared is zero for a peer of low order.
 func x25519Shared(private, peer *[x25519Size]byte) [x25519Size]byte {
 	return curve25519.X25519(private, peer)

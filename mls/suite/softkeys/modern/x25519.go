@@ -38,7 +38,8 @@ func x25519Group() keyring.Group {
 			defer clear(private)
 			return open(private)
 		},
-		Open: open,
+		Open:       open,
+		PublicKeys: x25519PublicKeys,
 		Valid: func(public []byte) bool {
 			return len(public) == x25519Size && !lowOrderX25519(public)
 		},

@@ -131,3 +131,23 @@ func BenchmarkCurve25519(b *testing.B) {
 		})
 	}
 }
+
+// TestPublicKeys: what is computed of many at once is the same.
+func TestPublicKeys(t *testing.T) {
+	for n := range 12 {
+		private := make([]*[Size]byte, n)
+		for i := range private {
+			key := randomBytes()
+			private[i] = &key
+		}
+		public := PublicKeys(private)
+		if len(public) != n {
+			t.Fatalf("%d of %d", len(public), n)
+		}
+		for i, key := range private {
+			if want := PublicKey(key); public[i] != want {
+				t.Errorf("%d of %d: %x, want %x", i, n, public[i], want)
+			}
+		}
+	}
+}

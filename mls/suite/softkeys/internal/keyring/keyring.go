@@ -36,6 +36,9 @@ type Group struct {
 	// 7.1.2), which remains the caller's. It fails when that has not the right
 	// length or is out of range.
 	Open func(private []byte) (DHKey, error)
+	// PublicKeys returns the public keys of private keys that Open takes; nil where
+	// that takes as long as one after the other.
+	PublicKeys func(private [][]byte) [][]byte
 	// Valid reports whether public is a public key with which an exchange
 	// succeeds. It takes input of any length.
 	Valid func(public []byte) bool
@@ -51,6 +54,12 @@ type DHKey struct {
 	// the caller's to wipe. It fails when peer is not valid, or the result is
 	// zero.
 	Exchange func(peer []byte) ([]byte, error)
+}
+
+// withPublic is the key pair, whose public key is known.
+func (k DHKey) withPublic(public []byte) DHKey {
+	k.Public = func() []byte { return public }
+	return k
 }
 
 // Scheme is a signature scheme.
@@ -155,23 +164,30 @@ func (k *Keys) DeriveHPKEKeys(ctx context.Context, id suite.ID, ikm [][]byte) ([
 	if err != nil {
 		return nil, err
 	}
-	out := make([]suite.HPKEKey, len(ikm))
+	private, keys, out := make([][]byte, len(ikm)), make([]DHKey, len(ikm)), make([]suite.HPKEKey, len(ikm))
 	bad, err := firstBad(ctx, len(ikm), func(i int) bool {
-		private := suite.DHKEMDeriveKey(id, ikm[i])
-		defer clear(private)
-		key, err := a.Group.Open(private)
+		private[i] = suite.DHKEMDeriveKey(id, ikm[i])
+		key, err := a.Group.Open(private[i])
 		if err != nil {
 			return false
 		}
-		key.Public() // it will be asked for, and here many are computed side by side
-		out[i] = &hpkeKey{id, key}
+		if a.Group.PublicKeys == nil {
+			key.Public() // it will be asked for, and here many are computed side by side
+		}
+		keys[i], out[i] = key, &hpkeKey{id, key}
 		return true
 	})
+	defer suite.Wipe(private...)
 	if err != nil {
 		return nil, err
 	}
 	if bad != -1 {
 		return nil, mlserr.New(mlserr.Internal, "derived HPKE key "+strconv.Itoa(bad))
+	}
+	if a.Group.PublicKeys != nil {
+		for i, public := range a.Group.PublicKeys(private) {
+			out[i] = &hpkeKey{id, keys[i].withPublic(public)}
+		}
 	}
 	return out, nil
 }
