@@ -214,13 +214,23 @@ async function verify(algorithm: string, packed: Bytes): Promise<Bytes> {
 
 async function verifyOne(algorithm: string, publicKey: Bytes, message: Bytes, signature: Bytes): Promise<boolean> {
   try {
-    const key = await crypto.subtle.importKey("raw", publicKey, keyAlgorithm("sign", algorithm), false, ["verify"]);
-    return await crypto.subtle.verify(signatureAlgorithm(algorithm), key, signature, message);
+    return await crypto.subtle.verify(signatureAlgorithm(algorithm), await imported(algorithm, publicKey), signature, message);
   } catch (error) {
     // Some browsers have no key of Ed25519 that is no point; NIST points were checked.
     if (algorithm === "Ed25519") return false;
     throw error;
   }
+}
+
+/** Public keys that signatures were verified with: those of senders come again and again. */
+const known = new Map<string, Promise<CryptoKey>>();
+
+function imported(algorithm: string, publicKey: Bytes): Promise<CryptoKey> {
+  const id = algorithm + String.fromCharCode(...publicKey);
+  const key = known.get(id) ?? crypto.subtle.importKey("raw", publicKey, keyAlgorithm("sign", algorithm), false, ["verify"]);
+  if (known.size > 99) known.clear();
+  known.set(id, key);
+  return key;
 }
 
 async function diffieHellman(algorithm: string, key: CryptoKey, publicKey: Bytes): Promise<Bytes> {
