@@ -364,23 +364,26 @@ func copyBytes(v js.Value) []byte {
 	return b
 }
 
-// The functions below make the values that cross to JavaScript. Each is named
-// for an interface in js/src/bridge.ts and sets its properties; tests/contract
+// The functions below make the results that cross to JavaScript (pack.go). Each is
+// named for an interface in js/src/bridge.ts and sets its properties; tests/contract
 // compares the two.
 
-// bytesValue is a new Uint8Array.
-func bytesValue(b []byte) js.Value {
+// uint8ArrayOf is a new Uint8Array.
+func uint8ArrayOf(b []byte) js.Value {
 	v := uint8Array.New(len(b))
 	js.CopyBytesToJS(v, b)
 	return v
 }
 
-// optionalBytes is a new Uint8Array, or undefined for nil.
-func optionalBytes(b []byte) js.Value {
+// bytesValue are bytes of a result. They are copied when it crosses.
+func bytesValue(b []byte) any { return b }
+
+// optionalBytes is bytesValue, or nil for nil.
+func optionalBytes(b []byte) any {
 	if b == nil {
-		return js.Undefined()
+		return nil
 	}
-	return bytesValue(b)
+	return b
 }
 
 // epochValue is an epoch, or a time, in decimal: syscall/js panics on a BigInt, and a
@@ -417,23 +420,10 @@ func same[T any](v T) T { return v }
 // nothing is the result of a step that has none.
 func nothing(err error) (any, error) { return nil, err }
 
-// object is a value with properties. A property that is undefined is not set
-// on it, so that it is absent in JavaScript too.
+// object is a value with properties. One that is nil is absent in JavaScript.
 type object map[string]any
 
-func (o object) value() any {
-	for name, v := range o {
-		switch v := v.(type) {
-		case js.Value:
-			if v.IsUndefined() {
-				delete(o, name)
-			}
-		case nil:
-			delete(o, name)
-		}
-	}
-	return map[string]any(o)
-}
+func (o object) value() any { return map[string]any(o) }
 
 func credentialValue(c message.Credential) any {
 	o := object{"type": int(c.Type)}
@@ -613,7 +603,7 @@ func eventValue(e *mls.Event) any {
 		"authenticatedData": bytesValue(e.AuthenticatedData),
 	}
 	if e.Type == mls.EventApplication {
-		o["inboxId"], o["content"] = float64(e.InboxID), bytesValue(e.Content)
+		o["inboxId"], o["content"] = int(e.InboxID), bytesValue(e.Content)
 	}
 	if e.Proposal != nil {
 		o["proposal"] = proposalValue(*e.Proposal)

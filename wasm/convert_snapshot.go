@@ -14,7 +14,7 @@ import (
 
 func clientSnapshotValue(s *mls.ClientSnapshot) any {
 	return object{
-		"revision": float64(s.Revision), "identities": list(s.Identities, identitySnapshotValue), "psks": s.PSKs,
+		"revision": int(s.Revision), "identities": list(s.Identities, identitySnapshotValue), "psks": s.PSKs,
 		"groups": list(s.Groups, bytesValue), "records": list(s.Records, recordSnapshotValue),
 	}.value()
 }
@@ -34,7 +34,7 @@ func recordSnapshotValue(r mls.RecordSnapshot) any {
 func groupSnapshotValue(s *mls.GroupSnapshot) any {
 	return object{
 		"group": bytesValue(s.GroupID), "status": string(s.Status), "suite": int(s.CipherSuite), "epoch": epochValue(s.Epoch),
-		"revision": float64(s.Revision), "ownLeaf": int(s.OwnLeaf), "rolledBack": s.RolledBack, "treeHash": bytesValue(s.TreeHash),
+		"revision": int(s.Revision), "ownLeaf": int(s.OwnLeaf), "rolledBack": s.RolledBack, "treeHash": bytesValue(s.TreeHash),
 		"tree": list(s.Tree, nodeSnapshotValue), "members": list(s.Members, memberValue),
 		"extensions": list(s.Extensions, extensionValue), "proposals": list(s.Proposals, proposalSnapshotValue),
 		"pending": optionalPending(s.Pending), "senders": list(s.Senders, senderSnapshotValue), "past": list(s.Past, pastSnapshotValue),
@@ -56,7 +56,7 @@ func senderSnapshotValue(s mls.SenderSnapshot) any {
 }
 
 func ratchetSnapshotValue(r mls.RatchetSnapshot) any {
-	return object{"next": float64(r.Next), "skipped": r.Skipped}.value()
+	return object{"next": int(r.Next), "skipped": r.Skipped}.value()
 }
 
 func proposalSnapshotValue(p mls.ProposalSnapshot) any {

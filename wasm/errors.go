@@ -11,13 +11,13 @@ import (
 
 // errorValue is the form in which an error crosses: the interface ErrorValue of
 // js/src/errors.ts, of which that makes a typed class.
-func errorValue(err error) js.Value {
+func errorValue(err error) map[string]any {
 	e := described(err)
 	info := e.Code.Info()
-	return js.ValueOf(map[string]any{
+	return map[string]any{
 		"code": string(e.Code), "class": info.Class.String(), "section": info.Section, "rule": info.Text,
 		"detail": detailOf(e), "op": e.Op,
-	})
+	}
 }
 
 // described returns the *mlserr.Error of a chain whose code says most: the

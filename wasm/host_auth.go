@@ -107,5 +107,5 @@ func packClaims(claims ...mls.Claim) js.Value {
 			bytes(part)
 		}
 	}
-	return bytesValue(b)
+	return uint8ArrayOf(b)
 }

@@ -66,7 +66,7 @@ func (s hostStore) Commit(ctx context.Context, b mls.Batch) error {
 		c := &b.Changes[i]
 		names, values := make([]any, 0, len(c.Put)), make([]any, 0, len(c.Put))
 		for name, record := range c.Put {
-			names, values = append(names, name), append(values, bytesValue(record))
+			names, values = append(names, name), append(values, uint8ArrayOf(record))
 		}
 		changes[i] = map[string]any{
 			"scope": scopeValue(c.Scope), "base": float64(c.Base), "deleteAll": c.DeleteAll, "delete": textsValue(c.Delete),
@@ -83,12 +83,19 @@ func (s hostStore) Lock(ctx context.Context, scope mls.Scope) (unlock func(), er
 		release js.Value
 		err     error
 	}
+	var lock js.Value
+	if err := try(func() { lock = s.object.Call("lock", scopeValue(scope)) }); err != nil {
+		return nil, err
+	}
+	release := func(g grant) { try(func() { g.release.Invoke() }) }
+	if lock.Type() == js.TypeFunction { // nobody had it
+		return func() { release(grant{release: lock}) }, nil
+	}
 	granted := make(chan grant, 1)
 	go func() {
-		release, err := await(contexts.WithoutCancel(ctx), s.object, "lock", scopeValue(scope))
+		release, err := awaitOf(contexts.WithoutCancel(ctx), "lock", func() js.Value { return lock })
 		granted <- grant{release, err}
 	}()
-	release := func(g grant) { try(func() { g.release.Invoke() }) }
 	select {
 	case g := <-granted:
 		return func() { release(g) }, g.err

@@ -33,7 +33,7 @@ func (c *client) issuer(issue int) func(context.Context, suite.SignatureKey) (me
 	return func(ctx context.Context, key suite.SignatureKey) (message.Credential, error) {
 		c.issues.set(issue, key)
 		defer c.issues.set(issue, nil)
-		v, err := await(ctx, c.authenticator, "issue", issue, bytesValue(key.Public()))
+		v, err := await(ctx, c.authenticator, "issue", issue, uint8ArrayOf(key.Public()))
 		if err != nil {
 			return message.Credential{}, err
 		}

@@ -3,7 +3,7 @@
 // Command wasm is package mls for JavaScript: it hands the table of methods
 // (methods.go) to the program that loaded it and runs until that stops it.
 //
-// It owns the crossing: promises, panics, bytes and errors, one file each, and
+// It owns the crossing: promises, panics, bytes, results and errors, one file each, and
 // the parts of the browser that the protocol asks for: storage (host_store.go),
 // keys (package hostkeys) and the application's trust (host_auth.go). It must not
 // know the rules of the protocol, nor IndexedDB, workers or the API: those are

@@ -108,10 +108,7 @@ func (j *job) run(ctx context.Context) (result js.Value, err error) {
 	if err != nil {
 		return js.Undefined(), err
 	}
-	if v == nil {
-		return js.Undefined(), nil
-	}
-	return js.ValueOf(v), nil
+	return crossing(v), nil
 }
 
 // recovered, deferred, turns a panic into an error: a fault of this module
@@ -213,6 +210,11 @@ var pending struct {
 // it; or for the end of ctx, and then what the host does goes on unheard.
 // Codes: CANCELLED, and those of thrown.
 func await(ctx context.Context, object js.Value, method string, params ...any) (js.Value, error) {
+	return awaitOf(ctx, method, func() js.Value { return object.Call(method, params...) })
+}
+
+// awaitOf is await for what f calls.
+func awaitOf(ctx context.Context, method string, f func() js.Value) (js.Value, error) {
 	c := make(chan outcome, 1)
 	pending.mu.Lock()
 	if pending.waiting == nil {
@@ -222,7 +224,7 @@ func await(ctx context.Context, object js.Value, method string, params ...any) (
 	id := pending.next
 	pending.waiting[id] = c
 	pending.mu.Unlock()
-	err := try(func() { host.Call("then", object.Call(method, params...), id) })
+	err := try(func() { host.Call("then", f(), id) })
 	if err != nil {
 		take(id)
 		return js.Undefined(), err

@@ -513,8 +513,8 @@ export interface RecordStore {
   load(scope: string): Promise<StoredScope>;
   /** Returns the stored revision of a scope, without reading its records. */
   revision(scope: string): Promise<number>;
-  /** Waits until nobody else, in this tab or another, has the lock of a scope. Resolves with what releases it. */
-  lock(scope: string): Promise<() => void>;
+  /** Waits until nobody else, in this tab or another, has the lock of a scope, if anybody has. Gives, or resolves with, what releases it. */
+  lock(scope: string): Promise<() => void> | (() => void);
 }
 
 export interface StoredScope {

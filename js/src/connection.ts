@@ -2,9 +2,10 @@
  * Connections of a page to a running program: in a worker, or in place. MLS
  * objects of one page share a connection, and with it the program.
  */
-import type { Args, CallMethod, Control, HostAuthenticator, Result, Settings } from "./bridge.js";
+import type { Args, CallMethod, Control, HostAuthenticator, Settings } from "./bridge.js";
 import { describe, errorOf, errorValue, failure, type ErrorValue, type MLSError } from "./errors.js";
 import type { TabEvent } from "./host/channel.js";
+import type { Crossing } from "./host/pack.js";
 import type { Secret } from "./host/unlock.js";
 import { besidePage, compile, type Thread } from "./program.js";
 import { programURL, Runtime } from "./runtime.js";
@@ -29,7 +30,7 @@ export interface Connection {
   open(place: Place, settings: Settings, client: HostClient): Promise<number>;
   /** Gives the database of a client another lock, or none; see DatabaseStore.setLock. */
   setLock(client: number, secret: Secret | undefined, current: Secret | undefined): Promise<void>;
-  call<M extends CallMethod>(method: M, args: Args<M>, control: Control): Promise<Result<M>>;
+  call<M extends CallMethod>(method: M, args: Args<M>, control: Control): Promise<Crossing>;
   /** Closes a client. */
   close(client: number): Promise<void>;
   /** Ends the program. */
@@ -145,10 +146,10 @@ export class WorkerConnection implements Connection {
     await this.#request({ kind: "lock", id: ++this.#next, client, secret, current });
   }
 
-  async call<M extends CallMethod>(method: M, args: Args<M>, { signal, progress }: Control): Promise<Result<M>> {
+  async call<M extends CallMethod>(method: M, args: Args<M>, { signal, progress }: Control): Promise<Crossing> {
     const id = ++this.#next;
     const controlled = signal !== undefined || progress !== undefined;
-    const result = this.#request({ kind: "call", id, method, args: copied(args) as object, controlled }) as Promise<Result<M>>;
+    const result = this.#request({ kind: "call", id, method, args: copied(args) as object, controlled }) as Promise<Crossing>;
     const done = () => this.#underWay.delete(result);
     this.#underWay.set(result, (args as { client?: number }).client ?? 0);
     result.then(done, done);
@@ -303,7 +304,7 @@ export class LocalConnection implements Connection {
     return this.#runtime.setLock(client, secret, current);
   }
 
-  call<M extends CallMethod>(method: M, args: Args<M>, control: Control): Promise<Result<M>> {
+  call<M extends CallMethod>(method: M, args: Args<M>, control: Control): Promise<Crossing> {
     return this.#runtime.call(method, args, control);
   }
 

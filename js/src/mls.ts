@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Clients. */
-import type { Args, Bytes, CallMethod, Control, CredentialValue, HostAuthenticator, Result, Settings } from "./bridge.js";
+import type { Args, Bytes, CallMethod, Control, CredentialValue, EventValue, HostAuthenticator, ReceivedValue, Result, Settings } from "./bridge.js";
 import { acquire, type Connection, type HostClient } from "./connection.js";
 import { defaultThread } from "./program.js";
 import * as decode from "./decode.js";
@@ -8,6 +8,7 @@ import { asMLSError, describe, failure, MLSError, RejectedError } from "./errors
 import { Emitter } from "./events.js";
 import type { TabEvent } from "./host/channel.js";
 import { deleteDatabase } from "./host/database.js";
+import { opened, unpack } from "./host/pack.js";
 import type { Secret } from "./host/unlock.js";
 import { newSecret, secretFor } from "./passkey.js";
 import { encoded, Group, idOf, type GroupClient } from "./group.js";
@@ -409,11 +410,16 @@ export class MLS extends Emitter {
   /** Tells what happened elsewhere as if it had happened here. */
   async #happened(event: TabEvent): Promise<void> {
     if (this.#closing) return;
-    if (event.kind === "event") {
-      const received = { ...decode.event(event.event), remote: true as const };
-      const { groupId } = received;
-      const group = this.#groups.get(String(groupId)) ?? (await this.group(groupId).catch(() => undefined));
-      group?.happened(received);
+    if (event.kind === "events") {
+      // One, or a list with those that were refused.
+      for (const result of [unpack(event.result)].flat() as (EventValue & ReceivedValue)[]) {
+        const value = result.event ?? result;
+        if (result.error || value.type === "own") continue;
+        const received = { ...decode.event(value), remote: true as const };
+        const { groupId } = received;
+        const group = this.#groups.get(String(groupId)) ?? (await this.group(groupId).catch(() => undefined));
+        group?.happened(received);
+      }
       return;
     }
     if (event.group) {
@@ -477,7 +483,8 @@ export class MLS extends Emitter {
     }
     if (control.signal?.aborted) throw failure("CANCELLED", describe(control.signal.reason), method);
     const { connection, client } = this.#ready() ?? (await this.#open());
-    return this.#recorded(method, args, () => connection.call(method, { ...args, client } as unknown as Args<M>, control));
+    const carryOut = async () => opened(await connection.call(method, { ...args, client } as unknown as Args<M>, control)) as Result<M>;
+    return this.#recorded(method, args, carryOut);
   }
 
   /** Carries out a call, and has it recorded where that is asked for. */

@@ -2,13 +2,14 @@
  * The WebAssembly program: loads it, runs it, and is its host. It lives where
  * the program runs: in the worker, or in the page with `thread: "current"`.
  */
-import type { Args, Bytes, CallMethod, Control, Description, EventValue, ReceivedValue, Result, Settings } from "./bridge.js";
+import type { Args, Bytes, CallMethod, Control, Description, Settings } from "./bridge.js";
 import { version } from "./bridge.js";
 import { describe, errorOf, failure, type ErrorValue, type MLSError } from "./errors.js";
 import type { HostClient, Place } from "./connection.js";
 import { TabChannel, type Notice, type TabEvent } from "./host/channel.js";
 import { detect, openKeys } from "./host/keys.js";
 import { MemoryStore } from "./host/memory.js";
+import type { Crossing } from "./host/pack.js";
 import { DatabaseStore } from "./host/store.js";
 import type { Secret } from "./host/unlock.js";
 import { GoProgram, locate } from "./program.js";
@@ -16,7 +17,7 @@ import { GoProgram, locate } from "./program.js";
 /** What the program hands over when it is ready. */
 interface Program {
   /** Calls a method. A number other than 0 is what `cancel` and `progress` name the call by. */
-  call(method: string, args: object, number: number): Promise<unknown>;
+  call(method: string, args: object, number: number): Promise<Crossing>;
   cancel(number: number): void;
   /** Tells a client that another instance has written a scope, or, with revision 0, waits for its lock. */
   changed(client: number, scope: string, revision: number): void;
@@ -167,7 +168,7 @@ export class Runtime {
    * Calls a method of the program. What it made happen, the other instances are
    * told. Code: CANCELLED, STORE_DELETED, and those of the method.
    */
-  async call<M extends CallMethod>(method: M, args: Args<M>, control: Control = {}): Promise<Result<M>> {
+  async call<M extends CallMethod>(method: M, args: Args<M>, control: Control = {}): Promise<Crossing> {
     const client = this.#clients.get((args as { client?: number }).client ?? 0);
     if (!client) return this.#controlled(method, args, control);
     const { store } = client;
@@ -177,21 +178,22 @@ export class Runtime {
     store[kind]++;
     try {
       const result = await this.#controlled(method, args, control);
-      for (const event of eventsOf(method, args, result)) void store.tell(event);
+      const event = eventOf(method, args, result);
+      if (event) store.tell(event);
       return result;
     } finally {
       store[kind]--;
     }
   }
 
-  async #controlled<M extends CallMethod>(method: M, args: Args<M>, { signal, progress }: Control): Promise<Result<M>> {
-    if (!signal && !progress) return this.#call(method, args) as Promise<Result<M>>;
+  async #controlled(method: CallMethod, args: object, { signal, progress }: Control): Promise<Crossing> {
+    if (!signal && !progress) return this.#call(method, args);
     const number = ++this.#calls;
     const cancel = () => this.#enter(() => this.#program.cancel(number));
     this.#progress.set(number, progress);
     signal?.addEventListener("abort", cancel);
     try {
-      return (await this.#call(method, args, number)) as Result<M>;
+      return await this.#call(method, args, number);
     } finally {
       this.#progress.delete(number);
       signal?.removeEventListener("abort", cancel);
@@ -219,8 +221,7 @@ export class Runtime {
       return;
     }
     client.heard = client.heard.then(async () => {
-      const event = await client.store.hear(notice.sealed);
-      if (event && this.#clients.has(number)) host.happened(event);
+      for (const event of await client.store.hear(notice.sealed)) if (this.#clients.has(number)) host.happened(event);
     });
   }
 
@@ -242,7 +243,7 @@ export class Runtime {
     if (!this.#death) this.#program.stop();
   }
 
-  async #call(method: string, args: object, number = 0): Promise<unknown> {
+  async #call(method: string, args: object, number = 0): Promise<Crossing> {
     const promise = this.#enter(() => this.#program.call(method, args, number));
     if (this.#death) promise?.catch(() => {}); // it is rejected as well
     if (!promise || this.#death) throw this.#death;
@@ -275,19 +276,16 @@ export class Runtime {
 }
 
 /** What other instances are told of the result of a call. */
-function eventsOf(method: CallMethod, args: object, result: unknown): TabEvent[] {
-  const told = (events: (EventValue | undefined)[]): TabEvent[] =>
-    events.flatMap((event) => (event && event.type !== "own" ? [{ kind: "event", event }] : []));
+function eventOf(method: CallMethod, args: object, result: Crossing): TabEvent | undefined {
   switch (method) {
     case "group.receive":
-    case "group.applyPendingCommit":
-      return told([result as EventValue]);
     case "group.receiveAll":
-      return told((result as ReceivedValue[]).map(({ event }) => event));
+    case "group.applyPendingCommit":
+      return { kind: "events", result: new Uint8Array(result as ArrayBuffer) };
     case "group.delete":
-      return [{ kind: "closed", group: (args as { group: Uint8Array }).group }];
+      return { kind: "closed", group: (args as { group: Uint8Array }).group };
   }
-  return [];
+  return undefined;
 }
 
 function defer(waiting: Set<Deferred>): Deferred {

@@ -131,18 +131,7 @@ function host(number: number): HostClient {
   };
 }
 
-/** Posts to the page, with all else that is posted before this turn ends; the bytes of results and of questions go over without a copy. */
+/** Posts to the page, with all else that is posted before this turn ends. (Results are not transferred: other tabs are still to be told.) */
 function post(response: Response): void {
-  if (leaving.push(response) > 1) return;
-  queueMicrotask(() => {
-    const responses = leaving.splice(0) as (Response & { value?: unknown; params?: unknown })[];
-    const buffers = new Set<ArrayBuffer>();
-    for (const { value, params } of responses) collect([value, params], buffers);
-    postMessage(responses, { transfer: [...buffers] });
-  });
-}
-
-function collect(value: unknown, buffers: Set<ArrayBuffer>): void {
-  if (value instanceof Uint8Array) buffers.add(value.buffer as ArrayBuffer);
-  else if (typeof value === "object" && value !== null) for (const part of Object.values(value)) collect(part, buffers);
+  if (leaving.push(response) === 1) queueMicrotask(() => postMessage(leaving.splice(0)));
 }

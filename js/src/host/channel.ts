@@ -4,21 +4,25 @@
  * and that somebody waits for a lock. A notice may come late or be lost with the
  * tab that sent it: what is stored decides, and every commit compares with it.
  */
-import type { EventValue } from "../bridge.js";
+import type { Bytes } from "../bridge.js";
 import { isRevision, type Sealed } from "./seal.js";
 
 /** What is told. Scopes are as in {@link HostStore}. */
 export type Notice =
   | { kind: "commit"; revisions: { scope: string; revision: number }[] }
   | { kind: "want"; scope: string; revision?: undefined }
-  /** A {@link TabEvent}, packed and sealed: a page of the origin that has not opened the database reads nothing of it, forges none, and has none told again. */
+  /** {@link Told}, packed and sealed: a page of the origin that has not opened the database reads nothing of it, forges none, and has none told again. */
   | { kind: "event"; sealed: Sealed };
 
-/** What happened in another tab: an event of a group, or the end of one. Without a group it is the database that was deleted. */
-export type TabEvent = { kind: "event"; event: EventValue } | { kind: "closed"; group?: Uint8Array };
+/** What happened in another tab: the result of a call that has events, packed (pack.ts), or the end of a group. Without a group it is the database that was deleted. */
+export type TabEvent = { kind: "events"; result: Bytes } | { kind: "closed"; group?: Uint8Array };
 
-/** What is sealed of it: which instance tells it, as its how manieth. */
-export type Told = TabEvent & { from: string; number: number };
+/** What is sealed: what happened, and which instance tells it, as its how manieth. */
+export interface Told {
+  events: TabEvent[];
+  from: string;
+  number: number;
+}
 
 /** One instance's place among those that have a database open. */
 export class TabChannel {

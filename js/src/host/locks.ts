@@ -47,12 +47,13 @@ export class ScopeLocks {
     });
   }
 
-  /** Waits for the lock of a scope. Resolves with what releases it; a second call of that does nothing. Code: CLOSED. */
-  lock(scope: string): Promise<() => void> {
+  /** Waits for the lock of a scope, unless it is here. What comes of it releases the lock; a second call of that does nothing. Code: CLOSED. */
+  lock(scope: string): Promise<() => void> | (() => void) {
     if (this.#end) return Promise.reject(this.#end);
-    return new Promise((granted, refused) => {
-      const waiter = { granted, refused };
-      const present = this.#locks.get(scope);
+    const present = this.#locks.get(scope);
+    let here: (() => void) | undefined;
+    const promise = new Promise<() => void>((granted, refused) => {
+      const waiter = { granted: (release: () => void) => granted((here = release)), refused };
       if (present) {
         present.waiters.push(waiter);
         this.#next(scope, present);
@@ -62,6 +63,7 @@ export class ScopeLocks {
       this.#locks.set(scope, lock);
       this.#request(scope, lock);
     });
+    return here ?? promise;
   }
 
   /** Gives everything back. Whoever waits is refused. */

@@ -35,7 +35,9 @@ export class MemoryStore implements KeyStore {
 
   tell(): void {}
 
-  async hear(): Promise<undefined> {}
+  async hear(): Promise<[]> {
+    return [];
+  }
 
   close(): void {
     this.#keys.clear();

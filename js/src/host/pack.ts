@@ -1,4 +1,4 @@
-/** Values as bytes, to be sealed: events for other tabs, and the records that a head holds. */
+/** Values as bytes: results of the program, by wasm/pack.go; and what is sealed, events for other tabs and the records that a head holds. */
 import type { Bytes } from "../bridge.js";
 
 /** Makes bytes of a value: after so many that are left free, its JSON, with the place of all bytes in it for these, after four bytes of length, and then they. */
@@ -21,6 +21,14 @@ export function pack(value: unknown, free = 0): Bytes {
     at += part.length;
   }
   return out;
+}
+
+/** What a method of the program came to, as it crosses: nothing, numbers and bytes as they are, all else packed. */
+export type Crossing = undefined | number | Bytes | ArrayBuffer;
+
+/** What that is. */
+export function opened(result: Crossing): unknown {
+  return result instanceof ArrayBuffer ? unpack(new Uint8Array(result)) : result;
 }
 
 /** The reverse of {@link pack}. All bytes are copies. */

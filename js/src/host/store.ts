@@ -134,10 +134,12 @@ export class DatabaseStore implements KeyStore, RecordStore {
   /** What other instances know this one by, and how much it has told. */
   readonly #id = String(sealing.random(16));
   #number = 0;
+  /** What is about to be told. */
+  #news: TabEvent[] = [];
   /** By instance, the last that was heard of it; and up to which revision of the root all has been. */
   readonly #heard = new Map<string, { number: number; revision: number }>();
   #heardUpTo!: number;
-  /** Is fulfilled when all that was to be told is told: events are told one after the other. */
+  /** Is fulfilled when all that was to be told is told, or cannot be: events are told one after the other. */
   told: Promise<void> = Promise.resolve();
   /** Commits seal the root one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -200,7 +202,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
     return request.result?.revision ?? 0;
   }
 
-  lock(scope: string): Promise<() => void> {
+  lock(scope: string): Promise<() => void> | (() => void) {
     const end = this.end;
     return end ? Promise.reject(end) : this.#locks.lock(scope);
   }
@@ -295,20 +297,24 @@ export class DatabaseStore implements KeyStore, RecordStore {
     if (revisions.length > 0) this.#options.channel.post({ kind: "commit", revisions });
   }
 
-  /** Tells the other instances what happened, and is stored. It is fulfilled when that is done, or cannot be. */
-  tell(event: TabEvent): Promise<void> {
-    const told = pack({ ...event, from: this.#id, number: ++this.#number } satisfies Told);
-    const sealed = sealing.seal(this.#keys, ["event"], this.#root.row.revision, told);
-    return (this.told = this.told.then(async () => this.#options.channel.post({ kind: "event", sealed: await sealed })).catch(() => {}));
+  /** Tells the other instances what happened, and is stored: by itself or with what else happens before the caller's thread is free. */
+  tell(event: TabEvent): void {
+    if (this.#news.push(event) > 1) return;
+    // Not before whoever waits for what happened has it.
+    const tell = async () => {
+      const told = pack({ events: this.#news.splice(0), from: this.#id, number: ++this.#number } satisfies Told);
+      this.#options.channel.post({ kind: "event", sealed: await sealing.seal(this.#keys, ["event"], this.#root.row.revision, told) });
+    };
+    this.told = this.told.then(free).then(tell).catch(() => {});
   }
 
   /** Reads what another instance told; nothing, when it has other keys, or when it told that before: who hears it can post it again. */
-  async hear(sealed: Sealed): Promise<TabEvent | undefined> {
+  async hear(sealed: Sealed): Promise<TabEvent[]> {
     try {
       const told = unpack(await sealing.unseal(this.#keys, ["event"], sealed)) as Told;
-      return this.#isNew(told, sealed.revision) ? told : undefined;
+      return this.#isNew(told, sealed.revision) ? told.events : [];
     } catch {
-      return undefined;
+      return [];
     }
   }
 
@@ -585,7 +591,9 @@ export class DatabaseStore implements KeyStore, RecordStore {
       };
       // All requests are made at once. Those that compare come first, so that one
       // that finds something else undoes those behind it: until all of them are
-      // answered, nothing is durable. (An explicit commit() would not wait for that.)
+      // answered, nothing is durable. (An explicit commit() would not wait for that;
+      // and called when all is compared, it makes Firefox 153 store the rest of a
+      // batch of which one request fails.)
       transaction.objectStore(stores.meta).get("root").onsuccess = function () {
         if (refusal || isSame(this.result, root.row)) return;
         moved = { to: this.result };
@@ -705,6 +713,15 @@ export class DatabaseStore implements KeyStore, RecordStore {
     const exchanged = row && row.kind !== "none" && !sealing.same(row.id, this.#keys.id);
     return exchanged ? failure("DATABASE_LOCKED", "a lock was set meanwhile") : tampered(["root"]);
   }
+}
+
+/** Is fulfilled when the thread has done what it is about to do. (Timers of hidden pages are late.) */
+function free(): Promise<unknown> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => resolve(port1.close());
+    port2.postMessage(0);
+  });
 }
 
 type RecordKey = [scope: string, name: string];
