@@ -26,19 +26,11 @@ PACKAGES := $(sort $(patsubst %/package-lock.json,%,$(wildcard js/package-lock.j
 # The race detector needs cgo and a C compiler.
 RACE := $(shell test "$$(go env CGO_ENABLED)" = 1 && command -v "$$(go env CC)" >/dev/null && echo -race)
 
-# The garbage collector of before Go 1.26, where the compiler still has it, is 12 KB less after
-# brotli; what the newer one is for, many cores, WebAssembly does not have.
-OLD_GC    := $(shell GOEXPERIMENT=nogreenteagc go version >/dev/null 2>&1 && echo GOEXPERIMENT=nogreenteagc)
-WASM_GO   := GOOS=js GOARCH=wasm $(OLD_GC) go
-# Packages whose functions are not inlined into each other in the wasm binary: a few
-# calls more beside a hash or a signature, and 5% of the binary less. The codec and the
-# arithmetic of keys are not among them.
-COLD       := mls mls/framing mls/message mls/mlserr mls/schedule mls/suite mls/suite/softkeys/modern \
-              mls/suite/softkeys/internal/keyring mls/tree wasm wasm/hostkeys
-WASM_BUILD := $(WASM_GO) build -trimpath -buildvcs=false -ldflags="-s -w" $(COLD:%=-gcflags=webmls/%=-l)
+WASM_GO    := GOOS=js GOARCH=wasm go
+WASM_BUILD := $(WASM_GO) build -trimpath -buildvcs=false -ldflags="-s -w"
 WASM_TEST  := $(WASM_GO) test -exec $(CURDIR)/.ci/wasm-exec
-HOST_KEYS := wasm/hostkeys/hostkeystest/bundle/host.js
-STEPS     := format vet go delivery types wasm browser
+HOST_KEYS  := wasm/hostkeys/hostkeystest/bundle/host.js
+STEPS      := format vet go delivery types wasm browser
 
 ## help: list the targets
 .PHONY: help

@@ -11,6 +11,7 @@
 package main
 
 import (
+	"runtime/debug"
 	"syscall/js"
 
 	"webmls/mls/mlserr"
@@ -30,6 +31,9 @@ const hostSymbol = "webmls.host"
 var host js.Value
 
 func main() {
+	// One core collects and works: half as often, for 14 MB instead of 10 with a
+	// group of 1,000, and as much as before with one of 4,000.
+	debug.SetGCPercent(200)
 	symbol := js.Global().Get("Symbol").Call("for", hostSymbol)
 	host = js.Global().Get("Reflect").Call("get", js.Global(), symbol)
 	if bulk, ok := hostkeys.NewBulk(await); ok {
