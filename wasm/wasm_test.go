@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall/js"
 	"testing"
 	"time"
@@ -497,5 +499,32 @@ func TestTurnsTogether(t *testing.T) {
 	doneOther()
 	if len(lane.last) != 0 {
 		t.Errorf("%d lanes are left", len(lane.last))
+	}
+}
+
+// TestApart: whatever is run apart runs at once, however much of it waits, and only
+// some goroutines stay.
+func TestApart(t *testing.T) {
+	for range 3 {
+		var running, done sync.WaitGroup
+		release := make(chan struct{})
+		for range 5 * maxIdle {
+			running.Add(1)
+			done.Add(1)
+			apart(func() {
+				defer done.Done()
+				running.Done()
+				<-release
+			})
+		}
+		running.Wait() // all of them, none behind another
+		close(release)
+		done.Wait()
+		for range 10 {
+			runtime.Gosched()
+		}
+		if n := goroutines.idle.Load(); n < 1 || n > maxIdle {
+			t.Errorf("%d goroutines stay", n)
+		}
 	}
 }
