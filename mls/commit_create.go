@@ -203,21 +203,31 @@ func parseKeyPackage(b []byte) (*message.KeyPackage, error) {
 // reached from s (C16); the handshake generation that a PrivateMessage uses is in
 // out. With another identity the commit is signed by the old key, what belongs to
 // the new epoch by the new one, and there is always a path (S18).
-func (s *state) createCommit(ctx context.Context, c *Client, list *proposalList, identity *Identity, opts *CommitOptions, out *outcome) (*pendingCommit, error) {
+func (s *state) createCommit(ctx context.Context, c *Client, list *proposalList, identity *Identity, opts *CommitOptions, out *outcome) (pending *pendingCommit, err error) {
 	// For each Add two signatures, two keys and a ciphertext, and the path.
 	progressOf(ctx).plan(5*len(list.adds) + s.epoch.tree.MemberCount())
 	e := s.epoch
 	self := e.self()
 
-	// The list is valid, by the same functions that judge received ones.
-	app, err := s.checkAndApply(ctx, c, list, self, c.sentLifetimes())
+	// The list is valid, by the same functions that judge received ones. What
+	// takes long of that goes on while the commit is made; no commit leaves before
+	// it is over, and what it finds is said first.
+	checks, err := s.validateMembersList(list, self, c.sentLifetimes())
 	if err != nil {
 		return nil, err
 	}
-	next := &staged{status: StatusActive, committer: self, own: true}
-	next.describe(app)
 	welcomed, drop := s.encapsulateAhead(ctx, c, list)
 	defer drop()
+	checked, drop := ahead(ctx, func(ctx context.Context) error { return checks.run(ctx, c, s.suite) })
+	defer drop()
+	defer func() {
+		if bad := checked(); bad != nil {
+			pending, err = nil, bad
+		}
+	}()
+	app := e.apply(list)
+	next := &staged{status: StatusActive, committer: self, own: true}
+	next.describe(app)
 
 	// The path, and with it the new tree.
 	withPath := !opts.NoPath || list.pathRequired() || identity != e.identity || opts.LeafExtensions != nil || opts.RenewCapabilities
@@ -318,15 +328,22 @@ func (st *staged) describe(app *applied) {
 	st.reinit = app.reinit
 }
 
-// checkAndApply validates the list of a commit by a member and applies it.
-// Order: RFC 9420, Section 12.4.2.
-func (s *state) checkAndApply(ctx context.Context, c *Client, list *proposalList, committer treemath.LeafIndex, lifetimes *lifetimeRules) (*applied, error) {
+// validateMembersList validates the list of a commit by a member, less the checks
+// that it returns.
+func (s *state) validateMembersList(list *proposalList, committer treemath.LeafIndex, lifetimes *lifetimeRules) (*leafChecks, error) {
 	rules, err := newLeafRules(list.newExtensions(s.epoch.context.Extensions), lifetimes)
 	if err != nil {
 		return nil, err
 	}
-	var checks leafChecks
-	if err := s.validateList(list, committer, rules, &checks); err != nil {
+	checks := new(leafChecks)
+	return checks, s.validateList(list, committer, rules, checks)
+}
+
+// checkAndApply validates the list of a received commit by a member and applies it.
+// Order: RFC 9420, Section 12.4.2.
+func (s *state) checkAndApply(ctx context.Context, c *Client, list *proposalList, committer treemath.LeafIndex) (*applied, error) {
+	checks, err := s.validateMembersList(list, committer, c.receivedLifetimes())
+	if err != nil {
 		return nil, err
 	}
 	checked, drop := ahead(ctx, func(ctx context.Context) error { return checks.run(ctx, c, s.suite) })

@@ -34,7 +34,7 @@ func (s *state) processCommit(ctx context.Context, c *Client, v *framing.Verifie
 	if commit.Path == nil && list.pathRequired() {
 		return nil, mlserr.New(mlserr.PathMissing, "C2")
 	}
-	app, err := s.checkAndApply(ctx, c, list, committer, c.receivedLifetimes())
+	app, err := s.checkAndApply(ctx, c, list, committer)
 	if err != nil {
 		return nil, err
 	}

@@ -18,9 +18,9 @@ func (k *Keys) EncapsulateOnHost(ctx context.Context, id suite.ID, publicKeys []
 	return k.group[id].encapsulate(ctx, publicKeys)
 }
 
-// ForgetPace has everything be undecided, so that it is the host's.
+// ForgetPace has everything be the host's again.
 func ForgetPace() {
 	pace25519.mu.Lock()
 	defer pace25519.mu.Unlock()
-	pace25519.parts, pace25519.best, pace25519.tried, pace25519.faster = 0, 0, false, false
+	pace25519.host, pace25519.faster = 0, false
 }

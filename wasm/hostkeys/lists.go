@@ -17,26 +17,15 @@ import (
 // finds it.
 func (k *Keys) Verify(ctx context.Context, id suite.ID, list []suite.Verification) (int, error) {
 	a := k.signature[id]
-	if a == nil {
+	if a == nil || a.curve == nil && pace25519.inGo() {
 		return k.soft.Verify(ctx, id, list)
 	}
-	bad, err := -1, error(nil)
-	for start := 0; start < len(list) && bad == -1 && err == nil; {
-		inGo, n := false, len(list)-start // in one crossing, so that the host can share it out
-		if a.curve == nil {
-			inGo, n = pace25519.next(n)
-		}
-		part, begin := list[start:start+n], time.Now()
-		if inGo {
-			bad, err = k.soft.Verify(ctx, id, part)
-		} else {
-			bad, err = a.verify(ctx, part)
-		}
-		pace25519.add(inGo, n, time.Since(begin))
-		if bad != -1 {
-			bad += start
-		}
-		start += n
+	begin := time.Now()
+	bad, err := a.verify(ctx, list) // in one crossing, so that the host can share it out
+	if a.curve == nil && bad == -1 && pace25519.doubts(len(list), time.Since(begin)) {
+		begin = time.Now()
+		k.soft.Verify(ctx, id, list[:trialPart])
+		pace25519.decide(time.Since(begin))
 	}
 	return bad, err
 }
@@ -171,12 +160,12 @@ func (a *algorithm) encapsulate(ctx context.Context, publicKeys [][]byte) ([]sui
 // same for all clients.
 var pace25519 pace
 
-// pace decides whether lists of Ed25519 and X25519 are the host's work or Go's,
-// by having both verify once: of the first long list a few parts are the host's,
-// one is Go's, and from then on the faster of the two does it all. Encapsulating
-// follows, for who is slow at one is slow at the other; a trial of its own would
-// have Go make tables for it. Measured by bench_test.go in µs, Go against the
-// host, on a busy machine:
+// pace decides whether lists of Ed25519 and X25519 are the host's work or Go's.
+// They are the host's, unless a long list takes it suspiciously long: then Go
+// verifies a part of that list again, and who was faster does all from then on.
+// Encapsulating follows, for who is slow at one is slow at the other; a trial of
+// its own would have Go make tables for it. Measured by bench_test.go in µs, Go
+// against the host, on a busy machine:
 //
 //	                           Chromium 156   Firefox ESR 153
 //	verify, in lists of 100    268 | 49       248 | 79
@@ -184,53 +173,41 @@ var pace25519 pace
 //	verify, alone              351 | 92       279 | 366
 //	encapsulate, alone         302 | 129      327 | 668
 //
-// A trial is short, because it meets Go's code when the browser has not compiled
-// it well yet: a millisecond an element. That, and the clocks of browsers (0.1 ms
-// and 1 ms), are to the host's favour, whose is the work until it is decided. Of
-// the host the quickest part counts: other work of the machine makes parts
-// slower, and never quicker.
+// The host is judged by whole lists, for beside a list the program does other
+// things, which can take all of its thread for longer than a few elements take the host.
+// Go's part meets code that the browser has not compiled well yet: a millisecond
+// an element. Both are far from the host's pace where that is good.
 type pace struct {
 	mu     sync.Mutex
-	parts  int           // that the host has done
-	best   time.Duration // the quickest of them
-	tried  bool          // Go has done its part, which decides
+	host   time.Duration // an element of the list that was suspicious
 	faster bool          // Go is
 }
 
 const (
-	trialList  = 128 // the shortest rest of a list that a trial takes parts of
-	trialPart  = 8   // elements of a part
-	trialParts = 3   // of the host, before Go's
+	trialList = 128                    // the shortest list that the host is judged by
+	trialPart = 8                      // elements that Go tries
+	slowHost  = 400 * time.Microsecond // an element; Go is hardly faster on any machine
 )
 
-// next says who does the next part of a list of which so much is left, and how
-// many elements it has.
-func (p *pace) next(left int) (inGo bool, n int) {
+// doubts takes the time of a list that was the host's, and reports whether Go should try.
+func (p *pace) doubts(n int, d time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.tried || left < trialList {
-		return p.faster, left
+	if n < trialList || p.host > 0 || d < time.Duration(n)*slowHost {
+		return false
 	}
-	return p.parts == trialParts, trialPart
+	p.host = d / time.Duration(n)
+	return true
 }
 
-// add tells how long a part took.
-func (p *pace) add(inGo bool, n int, d time.Duration) {
+// decide takes the time of Go's part.
+func (p *pace) decide(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case p.tried || n != trialPart:
-	case inGo:
-		p.tried, p.faster = true, d < p.best
-	case p.parts < trialParts:
-		if p.parts == 0 || d < p.best {
-			p.best = d
-		}
-		p.parts++
-	}
+	p.faster = d/trialPart < p.host
 }
 
-// inGo reports whether Go is known to be the faster one.
+// inGo reports whether lists are Go's.
 func (p *pace) inGo() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
