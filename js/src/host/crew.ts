@@ -28,9 +28,9 @@ interface Report {
   result: Bytes;
 }
 
-/** A list is shared out from this many elements on, in parts of that many. */
-const longList = 128;
+/** A list is shared out in parts of this many elements, from that many parts on. */
 const partLength = 16;
+const longList = 8;
 
 /** The name of a worker that is one of the crew. */
 export const crewName = "webmls-crew";
@@ -89,16 +89,14 @@ function take({ id, part, result }: Report): void {
 
 /** Does a packed list whose elements are so many byte strings, with the crew if it is long and there is one. */
 export async function share(work: Work, kind: keyof Work, algorithm: string, packed: Bytes, strings: number): Promise<Bytes> {
-  const list = unpack(packed);
-  if (list.length < strings * longList) return work[kind](algorithm, packed);
+  const view = new DataView(packed.buffer, packed.byteOffset);
   const parts: Bytes[] = [];
-  let from = 0;
-  for (let i = 0; i < list.length; ) {
-    let to = from;
-    for (const string of list.slice(i, (i += strings * partLength))) to += 4 + string.length;
-    parts.push(packed.subarray(from, to));
-    from = to;
+  for (let at = 0; at < packed.length; ) {
+    const start = at;
+    for (let i = strings * partLength; i-- && at < packed.length; ) at += 4 + view.getUint32(at, true);
+    parts.push(packed.subarray(start, at));
   }
+  if (parts.length < longList) return work[kind](algorithm, packed);
   callCrew();
   const id = ++lists;
   const crew = hands;

@@ -69,7 +69,7 @@ export async function openKeys(store: HostStore, requireNonExtractable: boolean)
       const wrapped = store.wrapsKeys;
       const pair = await generatePair(kind, algorithm, wrapped);
       store.adopt(name, pair.privateKey);
-      return { publicKey: await exportPublic(pair), storage: wrapped ? "wrapped" : "non-extractable" };
+      return { publicKey: await exportPublic(pair.publicKey), storage: wrapped ? "wrapped" : "non-extractable" };
     },
     forget: (names) => store.forget(names),
     async key(name, kind, algorithm, publicKey) {
@@ -107,7 +107,7 @@ async function attempt(name: string): Promise<CryptoKey[] | undefined> {
 async function attemptSignature(name: string): Promise<CryptoKey> {
   const message = new Uint8Array(1);
   const pair = await generatePair("sign", name, false);
-  const publicKey = await exportPublic(pair);
+  const publicKey = await exportPublic(pair.publicKey);
   const signature = await sign(name, pair.privateKey, message);
   must((await verify(name, pack(publicKey, message, signature)))[0] === 1);
   if (name === "Ed25519") for (const [key, bad] of forgeries) must((await verify(name, pack(fromHex(key), message, fromHex(bad))))[0] === 0);
@@ -116,7 +116,7 @@ async function attemptSignature(name: string): Promise<CryptoKey> {
 
 async function attemptExchange(name: string): Promise<CryptoKey> {
   const pair = await generatePair("derive", name, false);
-  const publicKey = await exportPublic(pair);
+  const publicKey = await exportPublic(pair.publicKey);
   const ephemeral = await encapsulate(name, pack(publicKey));
   const shared = await diffieHellman(name, pair.privateKey, ephemeral.slice(0, publicKey.length));
   must(shared.every((byte, i) => byte === ephemeral[publicKey.length + i]) && ephemeral.length === publicKey.length + shared.length);
@@ -155,8 +155,8 @@ async function generatePair(kind: KeyKind, algorithm: string, extractable: boole
   return (await crypto.subtle.generateKey(keyAlgorithm(kind, algorithm), extractable, usages(kind))) as CryptoKeyPair;
 }
 
-async function exportPublic(pair: CryptoKeyPair): Promise<Bytes> {
-  return new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
+async function exportPublic(publicKey: CryptoKey): Promise<Bytes> {
+  return new Uint8Array(await crypto.subtle.exportKey("raw", publicKey));
 }
 
 /** Whether a private key is that of a public key: tried once, with something to sign or to agree on. */
@@ -169,7 +169,7 @@ async function belong(kind: KeyKind, algorithm: string, key: CryptoKey, publicKe
     return verifyOne(algorithm, publicKey, message, await sign(algorithm, key, message));
   }
   const ephemeral = await generatePair(kind, algorithm, false);
-  const theirs = await exportPublic(ephemeral);
+  const theirs = await exportPublic(ephemeral.publicKey);
   const [one, other] = await Promise.all([diffieHellman(algorithm, key, theirs), diffieHellman(algorithm, ephemeral.privateKey, publicKey)]);
   return one.every((byte, i) => byte === other[i]);
 }
@@ -249,16 +249,22 @@ async function encapsulate(algorithm: string, packed: Bytes): Promise<Bytes> {
   return join(pairs.flat());
 }
 
+/** What stands before the 32 bytes of a private key of X25519 in PKCS #8 (RFC 8410, Section 7). */
+const pkcs8 = fromHex("302e020100300506032b656e04220420");
+
 async function generateEphemeral(algorithm: string): Promise<[CryptoKey, Bytes]> {
-  // Firefox takes six times as long to generate a pair of X25519 as to multiply the base point; Chromium does not.
-  if (algorithm !== "X25519" || !/Firefox/.test(navigator.userAgent)) {
+  // To generate a pair of X25519 takes Chromium twice as long as to import random bytes and to ask for their public
+  // key; Firefox, which cannot be asked, six times as long as to multiply the base point.
+  const subtle: SubtleCrypto & { getPublicKey?(key: CryptoKey, usages: KeyUsage[]): Promise<CryptoKey> } = crypto.subtle;
+  if (algorithm !== "X25519") {
     const pair = await generatePair("derive", algorithm, false);
-    return [pair.privateKey, await exportPublic(pair)];
+    return [pair.privateKey, await exportPublic(pair.publicKey)];
   }
-  const encoded = join([fromHex("302e020100300506032b656e04220420"), crypto.getRandomValues(new Uint8Array(32))]); // RFC 8410, Section 7
-  const key = await crypto.subtle.importKey("pkcs8", encoded, algorithm, false, usages("derive"));
+  const encoded = join([pkcs8.slice(), crypto.getRandomValues(new Uint8Array(32))]);
+  const privateKey = await subtle.importKey("pkcs8", encoded, algorithm, false, usages("derive"));
   encoded.fill(0);
-  return [key, await diffieHellman(algorithm, key, Uint8Array.of(9, ...new Uint8Array(31)))];
+  const publicKey = await subtle.getPublicKey?.(privateKey, []);
+  return [privateKey, await (publicKey ? exportPublic(publicKey) : diffieHellman(algorithm, privateKey, Uint8Array.of(9, ...new Uint8Array(31))))];
 }
 
 function keyAlgorithm(kind: KeyKind, algorithm: string): EcKeyImportParams | Algorithm {
