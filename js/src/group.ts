@@ -23,6 +23,7 @@ import type {
   ProposalResult,
   Received,
   ReceivedEvent,
+  ReceiveOptions,
   ReInitContents,
   SendOptions,
   SuccessorOptions,
@@ -259,7 +260,7 @@ export class Group extends Emitter {
    * (store the key and try again), NOT_A_MEMBER (ignore it), STATE_ROLLED_BACK
    * (the state comes from a backup, which is remembered: commit an {@link update}).
    */
-  async receive(message: Uint8Array, options: CallOptions = {}): Promise<ReceivedEvent> {
+  async receive(message: Uint8Array, options: ReceiveOptions = {}): Promise<ReceivedEvent> {
     return this.happened(decode.event(await this.#call("group.receive", () => ({ ...options, message }))));
   }
 
@@ -270,7 +271,7 @@ export class Group extends Emitter {
    * nothing. Only when none was received, and not for a fault of their own, it
    * rejects: with CANCELLED or STORE_FAILED (StorageError), say.
    */
-  async receiveAll(messages: readonly Uint8Array[], options: CallOptions = {}): Promise<Received[]> {
+  async receiveAll(messages: readonly Uint8Array[], options: ReceiveOptions = {}): Promise<Received[]> {
     const list = (await this.#call("group.receiveAll", () => ({ ...options, messages: [...messages] }))).map(decode.received);
     for (const result of list) if (result.type !== "refused") this.happened(result);
     return list;

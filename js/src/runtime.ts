@@ -13,6 +13,7 @@ import type { Crossing } from "./host/pack.js";
 import { DatabaseStore } from "./host/store.js";
 import type { Secret } from "./host/unlock.js";
 import { GoProgram, locate } from "./program.js";
+import type { ReceiveOptions } from "./types.js";
 
 /** What the program hands over when it is ready. */
 interface Program {
@@ -174,7 +175,8 @@ export class Runtime {
     const { store } = client;
     if (store.end) throw store.end;
     // What a call stores, it stores while it is under way: the store asks which there are.
-    const kind = /receive|acknowledge/.test(method) ? "receiving" : "others";
+    const relaxed = /receive|acknowledge/.test(method) && (args as ReceiveOptions).durability !== "strict";
+    const kind = relaxed ? "receiving" : "others";
     store[kind]++;
     try {
       const result = await this.#controlled(method, args, control);

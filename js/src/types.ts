@@ -304,6 +304,17 @@ export interface CallOptions {
   progress?: (done: number, total: number) => void;
 }
 
+/** How messages are received. */
+export interface ReceiveOptions extends CallOptions {
+  /**
+   * What a failing power may undo. With "relaxed", the default, what was received
+   * survives a crash of the browser, but if the power fails within the next
+   * moments the message has to be received again. Who writes down elsewhere how far
+   * a log has been read asks for "strict": it waits until the disk has it.
+   */
+  durability?: "relaxed" | "strict";
+}
+
 /**
  * What a database is locked with: a passphrase, which Argon2id makes a key of,
  * or a passkey, whose authenticator computes one (WebAuthn with the PRF

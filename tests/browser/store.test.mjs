@@ -467,6 +467,9 @@ for (const [browserName, start] of Object.entries(browsers)) {
         [{ commit }, out.update] = await during(() => ours.update());
         await ours.applyPendingCommit();
         [, out.commit] = await during(() => theirs.receive(commit));
+        sealed = await ours.sendAll(["three and a half", "and a quarter"]);
+        [, out.strict] = await during(() => theirs.receive(sealed[0], { durability: "strict" }));
+        [, out.strictAll] = await during(() => theirs.receiveAll([sealed[1]], { durability: "strict" }));
         // What is sent beside it is not lost.
         sealed = await ours.send("four");
         [, out.both] = await during(() => Promise.all([theirs.send("five"), theirs.receive(sealed)]));
@@ -474,7 +477,7 @@ for (const [browserName, start] of Object.entries(browsers)) {
       });
       assert.deepEqual(asked, {
         add: "strict", apply: "strict", join: "strict", send: "strict", receive: "relaxed", acknowledge: "relaxed",
-        receiveAll: "relaxed", update: "strict", commit: "relaxed", both: asked.both,
+        receiveAll: "relaxed", update: "strict", commit: "relaxed", strict: "strict", strictAll: "strict", both: asked.both,
       });
       assert.match(asked.both, /^strict(,relaxed)?$/); // the send comes first
     });

@@ -507,7 +507,8 @@ export class GroupSync {
     let batch = entries;
     while (batch.length > 0) {
       const before = this.#group.epoch;
-      const results = await this.#group.receiveAll(batch.map(({ message }) => message));
+      // The place in the log is in another database, whose file may be on the disk first.
+      const results = await this.#group.receiveAll(batch.map(({ message }) => message), { durability: "strict" });
       let news = false;
       for (const [i, result] of results.entries()) {
         const entry = batch[i]!;
