@@ -14,7 +14,6 @@ import (
 	"runtime/debug"
 	"syscall/js"
 
-	"webmls/mls/mlserr"
 	"webmls/mls/suite"
 	"webmls/wasm/hostkeys"
 )
@@ -41,30 +40,15 @@ func main() {
 	}
 	stop := make(chan struct{})
 	host.Call("ready", map[string]any{
-		"call":     js.FuncOf(enter),
-		"cancel":   js.FuncOf(cancel),
-		"changed":  js.FuncOf(changed),
-		"describe": js.FuncOf(describe),
-		"settle":   js.FuncOf(settle),
+		"call":    js.FuncOf(enter),
+		"cancel":  js.FuncOf(cancel),
+		"changed": js.FuncOf(changed),
+		"settle":  js.FuncOf(settle),
+		"version": js.FuncOf(func(js.Value, []js.Value) any { return version }),
 		"stop": js.FuncOf(func(js.Value, []js.Value) any {
 			close(stop)
 			return nil
 		}),
 	})
 	<-stop
-}
-
-// describe returns what this program is: {version, methods, codes}.
-func describe(js.Value, []js.Value) any {
-	names := make([]any, 0, len(methods))
-	for name := range methods {
-		names = append(names, name)
-	}
-	var codes []any
-	for _, row := range mlserr.Table() {
-		codes = append(codes, map[string]any{
-			"code": string(row.Code), "class": row.Class.String(), "section": row.Section, "text": row.Text,
-		})
-	}
-	return map[string]any{"version": version, "methods": names, "codes": codes}
 }

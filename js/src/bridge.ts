@@ -472,13 +472,6 @@ export interface HeaderValue {
   epoch?: string;
 }
 
-/** What the program is, as its `describe` says. */
-export interface Description {
-  version: string;
-  methods: string[];
-  codes: { code: string; class: string; section: string; text: string }[];
-}
-
 /**
  * The private keys that the program only has names of, and, where `load` is not
  * missing, its records. Implemented in host/store.ts; without records in

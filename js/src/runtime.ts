@@ -2,7 +2,7 @@
  * The WebAssembly program: loads it, runs it, and is its host. It lives where
  * the program runs: in the worker, or in the page with `thread: "current"`.
  */
-import type { Args, Bytes, CallMethod, Control, Description, Settings } from "./bridge.js";
+import type { Args, Bytes, CallMethod, Control, Settings } from "./bridge.js";
 import { version } from "./bridge.js";
 import { describe, errorOf, failure, type ErrorValue, type MLSError } from "./errors.js";
 import type { HostClient, Place } from "./connection.js";
@@ -17,12 +17,12 @@ import type { ReceiveOptions } from "./types.js";
 
 /** What the program hands over when it is ready. */
 interface Program {
+  version(): string;
   /** Calls a method. A number other than 0 is what `cancel` and `progress` name the call by. */
   call(method: string, args: object, number: number): Promise<Crossing>;
   cancel(number: number): void;
   /** Tells a client that another instance has written a scope, or, with revision 0, waits for its lock. */
   changed(client: number, scope: string, revision: number): void;
-  describe(): Description;
   settle(id: number, fulfilled: boolean, value: unknown): void;
   stop(): void;
 }
@@ -115,10 +115,8 @@ export class Runtime {
     });
     delete global[hostSymbol];
     if (!runtime || end !== undefined) throw new Error(end ?? "the program did not start");
-    const found = runtime.#program.describe();
-    if (found.version !== version) {
-      throw new Error(`the package is ${version}, the program ${found.version}`);
-    }
+    const found = runtime.#program.version();
+    if (found !== version) throw new Error(`the package is ${version}, the program ${found}`);
     return runtime;
   }
 
