@@ -37,13 +37,21 @@ const options = {
   plugins: [glue],
   logLevel: "warning",
 };
-await build({
-  ...options,
-  entryPoints: ["src/index.ts", "src/worker.ts", "src/x509.ts", "src/x509-worker.ts"],
-  // What two of them need is loaded once, and is one: the classes of errors, above all.
-  splitting: true,
-  chunkNames: "shared-[hash]",
-});
+// The worker is one file, so that nothing is waited for once it has come; what the
+// page shares with it, the classes of errors above all, the page imports from there.
+const { metafile } = await build({ ...options, entryPoints: ["src/worker.ts", "src/x509-worker.ts"], metafile: true });
+const held = new Set(Object.keys(metafile.outputs["dist/worker.js"].inputs).map((source) => join(here("."), source)));
+const worker = {
+  name: "what worker.js holds",
+  setup(build) {
+    build.onResolve({ filter: /^\./ }, ({ path, resolveDir }) => {
+      const source = join(resolveDir, path).replace(/\.js$/, ".ts");
+      return held.has(source) ? { path: "./worker.js", external: true } : undefined;
+    });
+  },
+};
+await build({ ...options, entryPoints: ["src/index.ts", "src/x509.ts"], plugins: [worker] });
+for (const page of ["index", "x509"]) await import(here(`dist/${page}.js`)); // throws where worker.js lacks what it takes from there
 // It needs only types of the others.
 await build({ ...options, entryPoints: ["src/sync.ts"] });
 // It stands on what everybody can import.

@@ -98,8 +98,8 @@ export class WorkerConnection implements Connection {
     let worker: Worker;
     try {
       worker = import.meta.url
-        ? new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "webmls" })
-        : new Worker(besidePage("worker.js"), { type: "module", name: "webmls" });
+        ? new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "webmls-program" })
+        : new Worker(besidePage("worker.js"), { type: "module", name: "webmls-program" });
     } catch (error) {
       throw failure("INSTANCE_FAILED", describe(error));
     }

@@ -6,6 +6,33 @@ import { allowCrew, callCrew, crewName, serve } from "./host/crew.js";
 import { work } from "./host/keys.js";
 import { Runtime } from "./runtime.js";
 
+/** The name of a worker that is this, and of no other that an app may have. */
+const workerName = "webmls-program";
+
+// The page has these from here: it loads this file, and not their code twice.
+export { version } from "./bridge.js";
+export {
+  asMLSError,
+  describe,
+  EpochError,
+  errorOf,
+  errorValue,
+  failure,
+  InternalError,
+  MalformedError,
+  MLSError,
+  RejectedError,
+  StateError,
+  StorageError,
+  UnsupportedError,
+} from "./errors.js";
+export { Database, deleteDatabase } from "./host/database.js";
+export { opened, unpack } from "./host/pack.js";
+export { random } from "./host/seal.js";
+export { readLock } from "./host/unlock.js";
+export { besidePage, compile, defaultThread, GoProgram, locate } from "./program.js";
+export { programURL, Runtime } from "./runtime.js";
+
 interface Waiting {
   resolve(value: any): void;
   reject(error: unknown): void;
@@ -21,11 +48,13 @@ const leaving: Response[] = [];
 const asking = new Map<number, Waiting>();
 const aborts = new Map<number, AbortController>(); // of the calls under way that can be cancelled
 
-if (self.name === crewName) {
-  serve(work);
-} else {
-  allowCrew();
-  onmessage = (event: MessageEvent<Request[]>) => event.data.forEach(hear);
+if ("DedicatedWorkerGlobalScope" in globalThis) {
+  if (self.name === crewName) {
+    serve(work);
+  } else if (self.name === workerName) {
+    allowCrew();
+    onmessage = (event: MessageEvent<Request[]>) => event.data.forEach(hear);
+  }
 }
 
 function hear(request: Request): void {

@@ -50,7 +50,8 @@ describe("the program", { timeout: 300_000 }, () => {
       if (file.endsWith(".js")) return send(200, "text/javascript", await readFile(join(dist, file)));
       return send(200, "application/wasm", await readFile(join(dist, file)));
     }
-    if (path.startsWith("/alone/") && !path.endsWith("worker.js")) return send(200, "text/javascript", await readFile(join(dist, path.slice("/alone/".length))));
+    // Here the page has worker.js, and the worker has none.
+    if (path.startsWith("/alone/") && response.req.headers["sec-fetch-dest"] !== "worker") return send(200, "text/javascript", await readFile(join(dist, path.slice("/alone/".length))));
     if (path === "/as/held") await held;
     if (path === "/as/held") return send(200, "application/wasm", wasm);
     if (path === "/as/octets") return send(200, "application/octet-stream", wasm);
