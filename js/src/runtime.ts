@@ -2,7 +2,7 @@
  * The WebAssembly program: loads it, runs it, and is its host. It lives where
  * the program runs: in the worker, or in the page with `thread: "current"`.
  */
-import type { Args, Bytes, CallMethod, Control, Settings } from "./bridge.js";
+import type { Args, Bytes, CallMethod, Control, HostKeys, Settings } from "./bridge.js";
 import { version } from "./bridge.js";
 import { describe, errorOf, failure, type ErrorValue, type MLSError } from "./errors.js";
 import type { HostClient, Place } from "./connection.js";
@@ -136,14 +136,18 @@ export class Runtime {
       (await starting).#call("argon2id", { password, salt, passes, memory }) as Promise<Bytes>;
     let store: Client["store"] | undefined;
     try {
-      const opening = channel
-        ? DatabaseStore.open(database!, { secret, existing, argon2id, channel, lost: () => host.happened({ kind: "closed" }) })
-        : new MemoryStore();
+      let keys: Promise<HostKeys> | undefined;
+      const connected = (store: DatabaseStore) => {
+        keys = openKeys(store, requireNonExtractable);
+        keys.catch(() => {}); // what is wrong with the rest of the database is said first
+      };
+      const lost = () => host.happened({ kind: "closed" });
+      const opening = channel ? DatabaseStore.open(database!, { secret, existing, argon2id, channel, connected, lost }) : new MemoryStore();
       void detect(); // while the browser finds the database
       store = await opening;
-      const keys = await openKeys(store, requireNonExtractable);
+      keys ??= openKeys(store, requireNonExtractable);
       const runtime = await starting;
-      const client = (await runtime.#call("open", { ...rest, store, keys, authenticator: host })) as number;
+      const client = (await runtime.#call("open", { ...rest, store, keys: await keys, authenticator: host })) as number;
       runtime.#clients.set(client, { store, channel, heard: Promise.resolve() });
       opened = (notice) => runtime.#hear(client, notice, host);
       for (const notice of early.splice(0)) opened(notice);

@@ -106,8 +106,11 @@ function weight(value: unknown): number {
 
 /** Starts the program, and returns the name of a lock that is held as long as this worker lives, if there are locks. */
 async function start(wasm: string | undefined): Promise<string | undefined> {
+  // Starting the program takes this thread for a while. By the time that the lock is
+  // there, the browser has heard of the database as well, and looks for it meanwhile.
   const lock = live();
-  starting = Promise.all([Runtime.start(wasm, compiled), lock]).then(([started]) => {
+  const run = lock.then(() => Runtime.start(wasm, compiled));
+  starting = run.then((started) => {
     runtime = started;
     runtime.onDeath = (error) => post({ kind: "died", error: errorValue(error) });
     return runtime;

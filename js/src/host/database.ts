@@ -17,6 +17,9 @@ const schema = 3;
  */
 export const stores = { records: "records", heads: "revisions", keys: "keys", meta: "meta" } as const;
 
+/** Writes what a new database holds, in the transaction that makes its stores. */
+export type Make = (upgrade: IDBTransaction) => void;
+
 export type StoreName = (typeof stores)[keyof typeof stores];
 
 /**
@@ -38,13 +41,13 @@ export class Database {
   }
 
   /**
-   * Opens a database, and makes it, in a format, when there is none; without a
-   * format that is STORE_DELETED. `lost` is called when it is deleted later. Codes:
+   * Opens a database, and makes it when there is none, where `make` writes what is in
+   * it from the beginning; without that it is STORE_DELETED. `lost` is called when it is deleted later. Codes:
    * STORE_UNAVAILABLE, STORE_BLOCKED, STORE_QUOTA, STATE_VERSION, STORE_FAILED.
    */
-  static async open(name: string, format: number | undefined, lost: (error: MLSError) => void): Promise<Database> {
+  static async open(name: string, make: Make | undefined, lost: (error: MLSError) => void): Promise<Database> {
     const database = new Database(name, lost);
-    await database.#connect(format);
+    await database.#connect(make);
     database.#opened = true;
     return database;
   }
@@ -68,13 +71,13 @@ export class Database {
     }
   }
 
-  #connect(format?: number): Promise<IDBDatabase> {
+  #connect(make?: Make): Promise<IDBDatabase> {
     if (this.end) return Promise.reject(this.end);
     if (!this.#connection) {
       const forget = () => {
         if (this.#connection === connecting) this.#connection = undefined;
       };
-      const connecting = connect(this.name, format, (deleted) => {
+      const connecting = connect(this.name, make, (deleted) => {
         forget();
         if (deleted) this.#delete();
         else void this.#look();
@@ -149,10 +152,10 @@ export function completion(transaction: IDBTransaction, request?: () => void): P
 }
 
 /**
- * Opens the connection. Without a format to make it in, a database that is
- * missing is STORE_DELETED. `lost` is called when the connection has gone.
+ * Opens the connection. Without `make`, a database that is missing is
+ * STORE_DELETED. `lost` is called when the connection has gone.
  */
-function connect(name: string, format: number | undefined, lost: (deleted: boolean) => void): Promise<IDBDatabase> {
+function connect(name: string, make: Make | undefined, lost: (deleted: boolean) => void): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     let request: IDBOpenDBRequest;
     try {
@@ -168,7 +171,7 @@ function connect(name: string, format: number | undefined, lost: (deleted: boole
       reject(error);
     };
     request.onupgradeneeded = (event) => {
-      if (event.oldVersion === 0 && format === undefined) {
+      if (event.oldVersion === 0 && !make) {
         refuse(failure("STORE_DELETED", `database ${name}`));
         request.transaction!.abort();
         return;
@@ -179,9 +182,10 @@ function connect(name: string, format: number | undefined, lost: (deleted: boole
       if (event.oldVersion < 1) {
         database.createObjectStore(stores.records);
         database.createObjectStore(stores.heads);
-        database.createObjectStore(stores.meta).put(format, "format");
+        database.createObjectStore(stores.meta);
       }
       if (event.oldVersion < 2) database.createObjectStore(stores.keys);
+      if (event.oldVersion < 1) make!(upgrade);
     };
     request.onblocked = () => refuse(failure("STORE_BLOCKED", `database ${name}`));
     request.onerror = (event) => {

@@ -22,7 +22,7 @@
 import type { Bytes, KeyStore, RecordStore, StoredChange, StoredScope } from "../bridge.js";
 import { failure, type MLSError } from "../errors.js";
 import type { TabChannel, TabEvent, Told } from "./channel.js";
-import { completion, Database, stores, type StoreName } from "./database.js";
+import { completion, Database, stores, type Make, type StoreName } from "./database.js";
 import { ScopeLocks } from "./locks.js";
 import { pack, unpack } from "./pack.js";
 import * as sealing from "./seal.js";
@@ -55,6 +55,8 @@ export interface StoreOptions {
   argon2id: Argon2id;
   /** Where other instances are told of commits. */
   channel: TabChannel;
+  /** Is called as soon as there is a connection: what needs no more need not wait for what is read first. */
+  connected?(store: DatabaseStore): void;
   /** Is called when the database was deleted. */
   lost(error: MLSError): void;
 }
@@ -123,8 +125,10 @@ export class DatabaseStore implements KeyStore, RecordStore {
   readonly #scopes = new Map<string, LoadedScope>();
   #database!: Database;
   #keys!: DataKeys;
+  /** The scope of the client, which was read with the root, until it is asked for. */
+  #client: Promise<StoredScope> | undefined;
   /** Whether there was a lock at any time of this instance: what the browser cannot keep unwrapped was told apart at its beginning. */
-  wrapsKeys = false;
+  wrapsKeys: boolean;
   /** How many calls are under way that only receive, and how many others. */
   receiving = 0;
   others = 0;
@@ -146,6 +150,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
 
   private constructor(name: string, options: StoreOptions) {
     this.#options = options;
+    this.wrapsKeys = options.secret !== undefined; // what it does not open is not opened
     this.#locks = new ScopeLocks(name, options.channel);
   }
 
@@ -156,15 +161,13 @@ export class DatabaseStore implements KeyStore, RecordStore {
    */
   static async open(name: string, options: StoreOptions): Promise<DatabaseStore> {
     const store = new DatabaseStore(name, options);
-    store.#database = await Database.open(name, options.existing ? undefined : format, (error) => {
+    store.#database = await Database.open(name, options.existing ? undefined : store.#making(), (error) => {
       store.#locks.close(error);
       options.lost(error);
     });
     try {
-      const { row, ...rows } = await store.#readRoot();
-      store.#keys = await unlockKeys(row, options.secret, options.argon2id);
-      store.wrapsKeys = row.kind !== "none";
-      await store.#check(rows);
+      options.connected?.(store);
+      await store.#begin();
     } catch (error) {
       store.close();
       throw error;
@@ -172,9 +175,19 @@ export class DatabaseStore implements KeyStore, RecordStore {
     return store;
   }
 
+  /** Reads what all else rests on. */
+  async #begin(): Promise<void> {
+    const { row, root, scopes, heads, records } = await this.#readRoot();
+    this.#keys = await unlockKeys(row, this.#options.secret, this.#options.argon2id);
+    await this.#check(root, scopes, heads);
+    this.#client = this.#open(this.#keys, clientScope, this.#view.heads.get(clientScope), heads[scopes.indexOf(clientScope)], ...records);
+    this.#client.catch(() => {}); // whoever loads it hears of it
+  }
+
   /** Closes the connection. What is under way finishes first; later calls fail with CLOSED. */
   close(): void {
     this.#fresh.clear();
+    this.#client = undefined;
     this.#forget();
     this.#locks.close();
     this.#database.close();
@@ -186,6 +199,9 @@ export class DatabaseStore implements KeyStore, RecordStore {
   }
 
   async load(scope: string): Promise<StoredScope> {
+    const read = scope === clientScope ? this.#client : undefined;
+    this.#client = undefined;
+    if (read) return read;
     for (;;) {
       const keys = this.#keys;
       const found = await this.#read(keys, scope);
@@ -270,6 +286,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
   }
 
   async commit(changes: StoredChange[], keysKept: string[], keysDropped: string[]): Promise<void> {
+    this.#client = undefined; // it may be old then
     try {
       for (;;) {
         const keys = this.#keys;
@@ -363,7 +380,21 @@ export class DatabaseStore implements KeyStore, RecordStore {
     }
   }
 
-  /** Reads the row of the keys, the root and the heads, and makes them in a new database. */
+  /**
+   * Writes into a new database its keys and its root, if they are there when it is
+   * made; those under a lock, which takes a while, are not. What is missing then,
+   * {@link #found} makes.
+   */
+  #making(): Make {
+    let made: Founded | undefined;
+    if (!this.#options.secret) void this.#founded([]).then((founded) => (made = founded)).catch(() => {}); // whoever founds it hears of it
+    return (upgrade) => {
+      upgrade.objectStore(stores.meta).put(format, "format");
+      if (made) putAll(upgrade, ...made);
+    };
+  }
+
+  /** Reads the row of the keys, the root and the heads, and makes them in a new database; and reads the scope of the client. */
   async #readRoot() {
     for (;;) {
       const transaction = await this.#database.begin("readonly", everything);
@@ -372,6 +403,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
       const row = meta.get("lock") as IDBRequest<LockRow | undefined>;
       const root = meta.get("root") as IDBRequest<RootRow | undefined>;
       const record = transaction.objectStore(stores.records).getAllKeys(null, 1);
+      const records = readAll<RecordKey, Sealed>(transaction, stores.records, all(clientScope));
       const [scopes, heads] = readAll<string, Sealed>(transaction, stores.heads);
       await completion(transaction);
       const sealed = row.result !== undefined || root.result !== undefined;
@@ -387,7 +419,10 @@ export class DatabaseStore implements KeyStore, RecordStore {
       if (found.result !== format) {
         throw failure("STATE_VERSION", `format ${String(found.result)}`);
       }
-      if (row.result) return { row: row.result, root: root.result, scopes: scopes.result, heads: heads.result };
+      if (row.result) {
+        const [names, values] = records;
+        return { row: row.result, root: root.result, scopes: scopes.result, heads: heads.result, records: [names.result, values.result] as const };
+      }
       if (sealed || record.result.length > 0 || scopes.result.length > 0) throw tampered(["lock"], "removed");
       if (this.#options.existing) throw failure("STORE_DELETED", `database ${this.#database.name} was emptied`);
       await this.#found([], 2);
@@ -400,10 +435,12 @@ export class DatabaseStore implements KeyStore, RecordStore {
    * nothing when another tab was faster.
    */
   async #migrate(): Promise<void> {
-    const transaction = await this.#database.begin("readonly", [stores.records, stores.heads]);
+    const transaction = await this.#database.begin("readonly", [stores.records, stores.heads, stores.meta]);
+    const present = transaction.objectStore(stores.meta).get("format");
     const [recordKeys, records] = readAll<RecordKey, Bytes>(transaction, stores.records);
     const [scopes, revisions] = readAll<string, number>(transaction, stores.heads);
     await completion(transaction);
+    if (present.result !== 1) return; // another tab was faster
     const formed = records.result.every((value) => value instanceof Uint8Array) && revisions.result.every(isRevision);
     if (!formed) throw tampered(["root"], "is missing");
     const old = scopes.result.map((scope, i) => {
@@ -415,10 +452,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
 
   /** Makes the keys of a database that has none, and seals with them what is in it; unless its format is another by then, or it has keys. */
   async #found(scopes: PlainScope[], from: number): Promise<void> {
-    const { secret, argon2id } = this.#options;
-    const keys = await sealing.generateKeys(secret !== undefined);
-    const lock = await lockKeys(keys, secret, argon2id);
-    const sealed = await sealAll(keys, scopes, 1);
+    const founded = await this.#founded(scopes);
     const transaction = await this.#database.begin("readwrite", everything);
     const meta = transaction.objectStore(stores.meta);
     const present = meta.get("format");
@@ -427,18 +461,26 @@ export class DatabaseStore implements KeyStore, RecordStore {
     revisions.onsuccess = () => {
       const unchanged = revisions.result.length === scopes.length && scopes.every(({ revision }, i) => revisions.result[i] === revision);
       if (present.result !== from || row.result !== undefined || !unchanged) return transaction.abort();
-      putAll(transaction, sealed, lock);
+      putAll(transaction, ...founded);
     };
     await completion(transaction).catch((error: unknown) => {
       if (transaction.error) throw error; // else it was another tab
     });
   }
 
+  /** Makes keys, and seals scopes with them. */
+  async #founded(scopes: PlainScope[]): Promise<Founded> {
+    const { secret, argon2id } = this.#options;
+    const keys = await sealing.generateKeys(secret !== undefined);
+    const lock = await lockKeys(keys, secret, argon2id);
+    return [await sealAll(keys, scopes, 1), lock];
+  }
+
   /** Checks that all scopes are there, in the state in which they were left. */
-  async #check(rows: { root: RootRow | undefined; scopes: string[]; heads: Sealed[] }): Promise<void> {
-    const root = await openRoot(this.#keys, rows.root);
+  async #check(row: RootRow | undefined, scopes: string[], heads: Sealed[]): Promise<void> {
+    const root = await openRoot(this.#keys, row);
     if (!root) throw await this.#strangeKeys();
-    this.#see({ root, heads: await checkHeads(this.#keys, root, rows.scopes, rows.heads, new Map()) });
+    this.#see({ root, heads: await checkHeads(this.#keys, root, scopes, heads, new Map()) });
     this.#heardUpTo = root.row.revision;
   }
 
@@ -466,12 +508,17 @@ export class DatabaseStore implements KeyStore, RecordStore {
       head = view.heads.get(scope);
       if (keys === this.#keys) this.#see(view);
     } else if (!isSame(headRow.result, knownHead)) throw tampered(["head", scope], "rolled back");
+    return this.#open(keys, scope, head, headRow.result, names.result, rows.result);
+  }
+
+  /** Opens a scope of which was read what is stored of it, where its head is known to be in the root. */
+  async #open(keys: DataKeys, scope: string, head: KnownHead | undefined, row: Sealed | undefined, names: RecordKey[], rows: Sealed[]): Promise<StoredScope> {
     if (!head) {
-      if (names.result.length > 0) throw tampered(["head", scope], "removed");
+      if (names.length > 0) throw tampered(["head", scope], "removed");
       this.#learn(nothing(), scope, keys);
       return { revision: 0, names: [], values: [] };
     }
-    const { stored, ...found } = await openScope(keys, scope, headRow.result!, ...ownOf(scope, names.result, rows.result), this.#scopes.get(scope)?.records);
+    const { stored, ...found } = await openScope(keys, scope, row!, ...ownOf(scope, names, rows), this.#scopes.get(scope)?.records);
     this.#learn({ revision: head.revision, head, ...found }, scope, keys);
     return stored;
   }
@@ -723,6 +770,12 @@ function free(): Promise<unknown> {
     port2.postMessage(0);
   });
 }
+
+/** The scope of the client in every database, as the program names it. */
+const clientScope = "636c69656e74";
+
+/** What a database has when it is made. */
+type Founded = [sealed: SealedAll, lock: LockRow];
 
 type RecordKey = [scope: string, name: string];
 type Rows<K, V> = [keys: IDBRequest<K[]>, values: IDBRequest<V[]>];
