@@ -168,9 +168,8 @@ async function belong(kind: KeyKind, algorithm: string, key: CryptoKey, publicKe
     const message = crypto.getRandomValues(new Uint8Array(32));
     return verifyOne(algorithm, publicKey, message, await sign(algorithm, key, message));
   }
-  const ephemeral = await generatePair(kind, algorithm, false);
-  const theirs = await exportPublic(ephemeral.publicKey);
-  const [one, other] = await Promise.all([diffieHellman(algorithm, key, theirs), diffieHellman(algorithm, ephemeral.privateKey, publicKey)]);
+  const [ephemeral, theirs] = await generateEphemeral(algorithm);
+  const [one, other] = await Promise.all([diffieHellman(algorithm, key, theirs), diffieHellman(algorithm, ephemeral, publicKey)]);
   return one.every((byte, i) => byte === other[i]);
 }
 
