@@ -19,6 +19,33 @@ func (g *Group) SendAll(ctx context.Context, contents [][]byte, opts SendOptions
 	return g.send(ctx, contents, opts)
 }
 
+// Sent is what became of one content of Group.SendEach: a message, or an error with a code.
+type Sent struct {
+	Sealed []byte
+	Err    error
+}
+
+// SendEach is Send for many contents, each for itself, in their order: where one
+// cannot be sent, or the store fails, that is its own error. It costs as little as
+// SendAll.
+func (g *Group) SendEach(ctx context.Context, contents [][]byte, opts SendOptions) []Sent {
+	list := make([]Sent, len(contents))
+	sealed, err := g.send(ctx, contents, opts)
+	for i := range list {
+		s := &list[i]
+		switch {
+		case err == nil:
+			s.Sealed = sealed[i]
+		case len(list) == 1 || mlserr.CodeOf(err).Info().Class == mlserr.ClassStorage:
+			s.Err = err
+		default: // none was sent: each finds out why for itself
+			s.Sealed, s.Err = g.Send(ctx, contents[i], opts)
+		}
+		atOp(&s.Err, "group.send")
+	}
+	return list
+}
+
 // sending is a call that sends, all of its contents or none, and what that came to.
 type sending struct {
 	contents          [][]byte

@@ -1,6 +1,7 @@
 package mls_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -71,10 +72,48 @@ func TestSendAll(t *testing.T) {
 	wantCode(t, err, mlserr.PendingProposals)
 }
 
-// failingKeys sign as often as they are let.
+// TestSendEach: each content is sent or refused for itself, in order, and what is
+// refused uses no generation.
+func TestSendEach(t *testing.T) {
+	all := crew(t, x25519, "alice", "bob")
+	alice, bob := all[0], all[1]
+	store := alice.batched(nil)
+	for i, s := range alice.group.SendEach(ctx, texts(3), mls.SendOptions{}) {
+		if ev := bob.receive(s.Sealed); s.Err != nil || string(ev.Content) != string(texts(3)[i]) {
+			t.Fatalf("%d: %v, %+v", i, s.Err, ev)
+		}
+	}
+	if n := store.Commits(); n != 1 {
+		t.Errorf("%d commits of the store", n)
+	}
+	keys := &failingKeys{Keys: kitKeys, left: 1 << 30, refused: []byte("text 2")}
+	alice.reloadWith(func(c *mls.Config) { c.Keys = keys })
+	for i, s := range alice.group.SendEach(ctx, texts(4), mls.SendOptions{}) {
+		if i == 2 {
+			wantCode(t, s.Err, mlserr.InvalidArgument)
+		} else if ev := bob.receive(s.Sealed); s.Err != nil || string(ev.Content) != string(texts(4)[i]) {
+			t.Fatalf("%d: %v, %+v", i, s.Err, ev)
+		}
+	}
+	if own := must(bob.group.Snapshot(ctx)).Senders[0]; own.Application != (mls.RatchetSnapshot{Next: 6}) {
+		t.Errorf("bob has skipped some: %+v", own.Application)
+	}
+	if list := alice.group.SendEach(ctx, nil, mls.SendOptions{}); len(list) != 0 {
+		t.Error("something of nothing")
+	}
+	// Where the store fails, nobody knows what it did: nothing is tried again.
+	alice.batched(func(n int) mls.Fault { return mls.FaultBefore })
+	for _, s := range alice.group.SendEach(ctx, texts(2), mls.SendOptions{}) {
+		wantCode(t, s.Err, mlserr.StoreFailed)
+	}
+}
+
+// failingKeys sign as often as they are let, and nothing that has something
+// refused in it.
 type failingKeys struct {
 	suite.Keys
-	left int
+	left    int
+	refused []byte
 }
 
 func (k *failingKeys) SignatureKey(ctx context.Context, id suite.ID, reference []byte) (suite.SignatureKey, error) {
@@ -88,6 +127,9 @@ type failingKey struct {
 }
 
 func (k *failingKey) Sign(ctx context.Context, message []byte) ([]byte, error) {
+	if k.keys.refused != nil && bytes.Contains(message, k.keys.refused) {
+		return nil, mlserr.New(mlserr.InvalidArgument, "on demand")
+	}
 	if k.keys.left--; k.keys.left < 0 {
 		return nil, mlserr.New(mlserr.KeyNotFound, "on demand")
 	}

@@ -44,6 +44,7 @@ type openOptions struct {
 func openClient(store, keys, authenticator js.Value, options openOptions) (int, error) {
 	ctx, cancel := contexts.WithCancel(context.Background())
 	hostKeys := hostkeys.New(keys, await)
+	hostKeys.RequireStrict(ctx)
 	if !exclusive() {
 		options.limits.MaxReserved = -1
 	}

@@ -626,6 +626,16 @@ func receivedValue(r mls.Received) any {
 	return o.value()
 }
 
+func sentValue(s mls.Sent) any {
+	o := object{}
+	if s.Err != nil {
+		o["error"] = errorValue(s.Err)
+	} else {
+		o["sealed"] = bytesValue(s.Sealed)
+	}
+	return o.value()
+}
+
 func headerValue(h message.Header) any {
 	o := object{"wireFormat": int(h.WireFormat)}
 	switch h.WireFormat {

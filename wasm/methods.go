@@ -265,6 +265,12 @@ var methods = map[string]method{
 			return asList(bytesValue)(g.SendAll(ctx, contents, options))
 		}
 	}),
+	"group.sendEach": ofGroup(func(in *args) groupStep {
+		contents, options := in.bytesList("contents"), in.sending()
+		return func(ctx context.Context, g *mls.Group) (any, error) {
+			return list(g.SendEach(ctx, contents, options), sentValue), nil
+		}
+	}),
 	"group.receive": ofGroup(func(in *args) groupStep {
 		b := in.bytes("message")
 		in.together = "receive"

@@ -144,6 +144,8 @@ export interface GroupMethods {
   "group.dropProposal"(args: { reference: Uint8Array }): void;
   "group.send"(args: { content: Uint8Array; authenticatedData?: Uint8Array; padding?: number }): Bytes;
   "group.sendAll"(args: { contents?: Uint8Array[]; authenticatedData?: Uint8Array; padding?: number }): Bytes[];
+  /** What `group.send` does, for each of the contents. */
+  "group.sendEach"(args: { contents?: Uint8Array[]; authenticatedData?: Uint8Array; padding?: number }): SentValue[];
   "group.receive"(args: { message: Uint8Array }): EventValue;
   "group.receiveAll"(args: { messages?: Uint8Array[] }): ReceivedValue[];
   "group.inbox"(args: {}): EventValue[];
@@ -355,6 +357,12 @@ export interface EventValue {
   content?: Bytes;
   proposal?: ProposalValue;
   update?: UpdateValue;
+}
+
+/** What became of one content of many: the one or the other. */
+export interface SentValue {
+  sealed?: Bytes;
+  error?: ErrorValue;
 }
 
 /** What became of one message of many: the one or the other. */

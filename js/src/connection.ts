@@ -2,11 +2,12 @@
  * Connections of a page to a running program: in a worker, or in place. MLS
  * objects of one page share a connection, and with it the program.
  */
-import type { Args, CallMethod, Control, HostAuthenticator, Settings } from "./bridge.js";
+import type { Args, Bytes, CallMethod, Control, HostAuthenticator, ReceivedValue, SentValue, Settings } from "./bridge.js";
 import { describe, errorOf, errorValue, failure, type ErrorValue, type MLSError } from "./errors.js";
 import type { TabEvent } from "./host/channel.js";
 import type { Crossing } from "./host/pack.js";
 import type { Secret } from "./host/unlock.js";
+import { unpack } from "./host/pack.js";
 import { besidePage, compile, type Thread } from "./program.js";
 import { programURL, Runtime } from "./runtime.js";
 
@@ -47,7 +48,7 @@ export type Request =
   | { kind: "program"; module: WebAssembly.Module | undefined }
   | { kind: "open"; id: number; place: Place; settings: Settings; host: number }
   | { kind: "lock"; id: number; client: number; secret: Secret | undefined; current: Secret | undefined }
-  | { kind: "call"; id: number; method: CallMethod; args: object; controlled: boolean }
+  | { kind: "call"; id: number; method: CallMethod; args: Record<string, unknown>; controlled: boolean }
   | { kind: "cancel"; id: number }
   | { kind: "close"; id: number; client: number }
   | ({ kind: "answer"; id: number } & Outcome);
@@ -60,11 +61,21 @@ export type Response =
   | { kind: "tell"; host: number; event: TabEvent }
   | { kind: "died"; error: ErrorValue };
 
+type Call = Extract<Request, { kind: "call" }>;
+
 type Outcome = { value: unknown; error?: undefined } | { error: ErrorValue };
 
 interface Waiting {
   resolve(value: unknown): void;
   reject(error: MLSError): void;
+}
+
+/** A call that others may go with, while nothing was asked for after it. */
+interface Joint {
+  key: string;
+  request: Call;
+  list: Bytes[];
+  results: Promise<(ReceivedValue & SentValue)[]>;
 }
 
 /** A program in a dedicated module worker. */
@@ -77,6 +88,7 @@ export class WorkerConnection implements Connection {
   readonly #watching = new AbortController();
   readonly #progress = new Map<number, NonNullable<Control["progress"]>>(); // of each call that wants to be told
   readonly #leaving: Request[] = [];
+  #joint: Joint | undefined;
   #next = 0;
   #started = false;
   #death: MLSError | undefined;
@@ -149,7 +161,9 @@ export class WorkerConnection implements Connection {
   async call<M extends CallMethod>(method: M, args: Args<M>, { signal, progress }: Control): Promise<Crossing> {
     const id = ++this.#next;
     const controlled = signal !== undefined || progress !== undefined;
-    const result = this.#request({ kind: "call", id, method, args: copied(args) as object, controlled }) as Promise<Crossing>;
+    const copy = copied(args) as Call["args"];
+    const request: Call = { kind: "call", id, method, args: copy, controlled };
+    const result = ((!controlled && this.#join(method, copy)) || this.#request(request)) as Promise<Crossing>;
     const done = () => this.#underWay.delete(result);
     this.#underWay.set(result, (args as { client?: number }).client ?? 0);
     result.then(done, done);
@@ -163,6 +177,38 @@ export class WorkerConnection implements Connection {
       this.#progress.delete(id);
       signal?.removeEventListener("abort", cancel);
     }
+  }
+
+  /** Has a call go with those of its kind that were asked for right before it: as a list they cost much less than one by one. */
+  #join(method: CallMethod, args: Call["args"]): Promise<unknown> | undefined {
+    const { client, group, message, content = message, ...options } = args as Record<string, Bytes>;
+    const receives = method === "group.receive";
+    // Who waits for application data need not wait for what the application says to a commit (RFC 9420, Section 6).
+    const joins = receives ? group!.length < 64 && message?.[3] === 2 && message[13 + group!.length] === 1 : method === "group.send";
+    if (!joins || !(content instanceof Uint8Array) || Object.keys(options).length > 0) return undefined;
+    const key = `${method} ${client} ${group}`;
+    let joint = this.#joint;
+    if (joint?.key !== key || joint.request !== this.#leaving.at(-1) || joint.list.length === most) {
+      const list: Bytes[] = [];
+      const request: Call = {
+        kind: "call",
+        id: ++this.#next,
+        method: receives ? "group.receiveAll" : "group.sendEach",
+        args: { client, group, [receives ? "messages" : "contents"]: list },
+        controlled: false,
+      };
+      const results = this.#request(request).then((value) => unpack(new Uint8Array(value as ArrayBuffer)) as (ReceivedValue & SentValue)[]);
+      joint = this.#joint = { key, request, list, results };
+    }
+    const { list, results } = joint;
+    const i = list.push(content) - 1;
+    const fail = (error: ErrorValue) => {
+      throw errorOf({ ...error, op: method });
+    };
+    return results.then((found) => {
+      const { event, sealed, error } = found[i]!;
+      return error ? fail(error) : (event ?? sealed);
+    }, (error: unknown) => fail(errorValue(error)));
   }
 
   async close(client: number): Promise<void> {
@@ -258,6 +304,9 @@ export class WorkerConnection implements Connection {
     this.onDeath?.();
   }
 }
+
+/** How many calls go as one. */
+const most = 1024;
 
 /** A copy of what is called with: the caller may change it before it crosses. Cloning a view would clone all of the buffer under it as well. */
 function copied(value: unknown): unknown {

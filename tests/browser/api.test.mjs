@@ -568,6 +568,53 @@ describe("the API", { timeout: 600_000 }, () => {
   );
 
   onPage(
+    "messages that are sent and received in one turn: each for itself, in their order",
+    async (open) => {
+      const { groups } = await kit.crowd(["alice", "bob"], { open });
+      const [ours, theirs] = groups;
+      const heard = [];
+      theirs.on("message", ({ text }) => heard.push(text));
+      theirs.on("group-update", ({ epoch }) => heard.push(String(epoch)));
+      const each = async (promises) => (await Promise.allSettled(promises)).map(({ value, reason }) => value ?? `${reason.constructor.name} ${reason.code} ${reason.op}`);
+      const [one, two, wrong, three] = await each([ours.send("one"), ours.send("two"), ours.send(7), ours.send("three")]);
+      const { commit } = await ours.update();
+      await ours.applyPendingCommit();
+      const four = await ours.send("four");
+      const forged = one.map((byte, i) => (i === one.length - 1 ? byte ^ 1 : byte));
+      const messages = [two, forged, one, one, new Uint8Array(3), undefined, commit, four, three, commit];
+      const out = { wrong };
+      out.list = (await each(messages.map((message) => theirs.receive(message)))).map((r) => (r.type ? `${r.type} ${r.text ?? r.epoch}` : r));
+      out.heard = heard;
+      out.inbox = (await theirs.inbox()).map(({ text }) => text);
+      out.own = (await each([one, two].map((message) => ours.receive(message)))).map(({ type }) => type);
+      await theirs.propose({ update: true });
+      out.waiting = await each([theirs.send("x"), theirs.send("y")]);
+      out.same = await kit.same(ours, theirs);
+      return out;
+    },
+    {
+      wrong: "StateError INVALID_ARGUMENT group.send",
+      list: [
+        "application two",
+        "RejectedError DECRYPTION_FAILED group.receive",
+        "application one",
+        "EpochError ALREADY_PROCESSED group.receive",
+        "MalformedError MALFORMED group.receive",
+        "StateError INVALID_ARGUMENT group.receive",
+        "group-update 2",
+        "application four",
+        "application three",
+        "EpochError ALREADY_PROCESSED group.receive",
+      ],
+      heard: ["two", "one", "2", "four", "three"],
+      inbox: ["two", "one", "four", "three"],
+      own: ["own", "own"],
+      waiting: ["StateError PENDING_PROPOSALS group.send", "StateError PENDING_PROPOSALS group.send"],
+      same: true,
+    },
+  );
+
+  onPage(
     "many messages at once: sent all or none, received each for itself",
     async (open) => {
       const { groups } = await kit.crowd(["alice", "bob"], { open });

@@ -553,7 +553,7 @@ func twin(receiver, name string) string {
 
 // unlike are methods of the bridge that have no method of their name in the
 // API, with the one that calls them.
-var unlike = map[string]string{"issueIdentity": "createIdentity", "issueIdentity.sign": "createIdentity"}
+var unlike = map[string]string{"issueIdentity": "createIdentity", "issueIdentity.sign": "createIdentity", "group.sendEach": "group.send"}
 
 // tsCalls reads which methods of the bridge a source calls.
 func tsCalls(source string) map[string]bool {

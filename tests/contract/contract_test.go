@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -83,6 +84,7 @@ func TestSurface(t *testing.T) {
 	}
 	api := map[string]string{"": read(t, "js/src/mls.ts"), "group.": read(t, "js/src/group.ts")}
 	called, public := map[string]bool{}, map[string]bool{}
+	connection := read(t, "js/src/connection.ts") // which makes one call of several
 	for prefix, source := range api {
 		for name := range tsCalls(source) {
 			called[name] = true
@@ -92,7 +94,7 @@ func TestSurface(t *testing.T) {
 		}
 	}
 	for name := range must[map[string]shape](t)(tsMethods(read(t, "js/src/bridge.ts"), holders[1:]...)) {
-		if !called[name] {
+		if !called[name] && !strings.Contains(connection, strconv.Quote(name)) {
 			t.Errorf("the API never calls %s", name)
 		}
 		if other := unlike[name]; !public[name] && !public[other] {

@@ -24,3 +24,6 @@ func ForgetPace() {
 	defer pace25519.mu.Unlock()
 	pace25519.host, pace25519.faster = 0, false
 }
+
+// ForgetStrict has it be unknown whether the host is strict.
+func ForgetStrict() { strict.refused = 0 }

@@ -440,3 +440,27 @@ func TestSupports(t *testing.T) {
 	_, err := k.GenerateHPKEKey(t.Context(), suite.P256AES128SHA256P256)
 	wantCode(t, err, mlserr.UnknownSuite)
 }
+
+// TestRequireStrict: a host that takes forgeries verifies nothing of Ed25519; this one does.
+func TestRequireStrict(t *testing.T) {
+	k, _ := open(t, nil)
+	bad := []suite.Verification{{PublicKey: make([]byte, 32), Message: []byte("m"), Signature: make([]byte, 64)}}
+	hostkeys.ForgetStrict()
+	k.RequireStrict(t.Context())
+	if first, err := k.VerifyOnHost(t.Context(), 1, bad); first != 0 || err != nil { // it panics where the host is not asked
+		t.Error(first, err)
+	}
+	for name, verify := range map[string]string{
+		"all": "async () => -1", "the second": "async () => (globalThis.forged = !globalThis.forged) ? 0 : -1", "fails": "async () => { throw new Error() }",
+	} {
+		lax, _ := open(t, map[string]any{"verify": evaluate("return " + verify)})
+		hostkeys.ForgetStrict()
+		lax.RequireStrict(t.Context())
+		for range 3 {
+			if first, err := lax.Verify(t.Context(), 1, bad); first != 0 || err != nil {
+				t.Error(name, first, err)
+			}
+		}
+	}
+	hostkeys.ForgetStrict()
+}

@@ -30,6 +30,48 @@ func (k *Keys) Verify(ctx context.Context, id suite.ID, list []suite.Verificatio
 	return bad, err
 }
 
+// RequireStrict has Go verify Ed25519 where the host is lax: takes one of the forgeries.
+// Where all members must agree, a host that takes them is no help. What was found
+// holds for the program.
+func (k *Keys) RequireStrict(ctx context.Context) {
+	a := k.signature[suite.X25519AES128SHA256Ed25519]
+	if a == nil {
+		return
+	}
+	strict.Lock()
+	defer strict.Unlock()
+	for ; strict.refused < len(forgeries); strict.refused++ {
+		f := forgeries[strict.refused]
+		p := packer{make([]byte, 0, 12+len(f))}
+		p.add([]byte(f[:32]), []byte{0}, []byte(f[32:]))
+		bad, err := k.await(ctx, k.object, "verify", a.name, p.value())
+		if err != nil || bad.Int() != 0 {
+			delete(k.signature, suite.X25519AES128SHA256Ed25519)
+			delete(k.signature, suite.X25519ChaCha20SHA256Ed25519)
+			return
+		}
+	}
+}
+
+// strict is how many of the forgeries the host has refused.
+var strict struct {
+	sync.Mutex
+	refused int
+}
+
+// forgeries are public keys, and behind each a signature under it of a zero byte,
+// that an implementation of Ed25519 may take and Go's does not: one that holds only
+// up to the cofactor, and one whose S is not less than the order of the base point
+// (RFC 8032, Section 5.1.7).
+var forgeries = [...]string{
+	"\x43\xf9\xb2\xf1\x08\x77\xe7\x36\xd6\x8e\x4f\xa2\xa2\x2d\xa0\xbb\x61\x28\xc7\x12\x30\xe7\x4f\xda\xc9\x10\x31\xa5\x6e\x96\x09\xae" +
+		"\x22\x0b\xa8\xca\xe9\x5a\xfb\x86\xff\x14\xd3\x74\x6d\x18\xd8\x09\x81\x38\x1f\x96\x06\x1d\x9f\x50\xe9\x99\xc7\x39\x50\x03\x4c\x97" +
+		"\x5a\x21\xb5\xb0\x3e\x25\x29\xb3\xb5\x29\x42\x6e\x91\x29\x52\x49\xb5\x1e\xef\xec\xc7\x13\x09\x2c\x6e\x05\x1c\x34\xbd\x28\x77\x00",
+	"\xa5\x23\x87\xb8\x4b\xb8\x6b\x01\xb9\x0d\x56\x43\x23\xe6\xa0\xd1\xa4\x8e\x5e\x04\xae\xcb\x17\xe4\x05\xb0\xb6\xd6\x42\x67\x44\x05" +
+		"\xa1\xd5\xa7\x11\xa8\x7f\xcc\x40\x95\x43\xb2\x90\xf3\x77\x12\xe5\xb4\x7c\xaf\x27\x1d\xa2\x59\x1e\x97\xa5\xf6\x7b\xda\xdd\x04\xf6" +
+		"\x97\xf6\xd1\x53\xb5\x8c\xad\x63\x18\xe6\x0d\x43\x90\xf9\xaa\x53\x10\xcf\xb6\x00\xc2\xd1\xc1\xe8\xf5\x68\x13\x5f\x12\x3c\x0c\x17",
+}
+
 // verify has the host verify. What does not parse is bad before anything
 // crosses; the rest crosses in one call.
 func (a *algorithm) verify(ctx context.Context, list []suite.Verification) (int, error) {
