@@ -5,7 +5,7 @@
  *
  * A message is noted as begun before MLS gets it. When the program ends before the
  * result is noted, recover finds it: a text in MLS's inbox, where it stays until it is
- * acknowledged; a commit by the epoch. This takes that one message is in work at a time: see Session.
+ * acknowledged; a commit by the epoch; a proposal by MLS having it already. This takes that one message is in work at a time: see Session.
  */
 import type { ApplicationEvent, Group, GroupUpdateEvent, MessageHeader, RemovedEvent } from "webmls";
 import { MLSError } from "webmls";
@@ -216,7 +216,7 @@ export class Opening {
       return { id, kind, state: "open" };
     } catch (error) {
       if (passing(error)) throw error;
-      const found = recovering ? await this.#found(row, group) : undefined;
+      const found = recovering ? await this.#found(row, group, error) : undefined;
       if (found) {
         await this.#store.write({ put: [[`opened/${id}`, found.row], ...found.also], delete: done });
         if (found.inboxId !== undefined) await this.#acknowledge(group, found.inboxId);
@@ -229,13 +229,19 @@ export class Opening {
   }
 
   /** After a crash: what MLS has made of a message that it now refuses, if it has. */
-  async #found(row: WaitingRow, group: Group): Promise<{ row: OpenedRow; also: [string, unknown][]; inboxId?: number } | undefined> {
+  async #found(row: WaitingRow, group: Group, error: unknown): Promise<{ row: OpenedRow; also: [string, unknown][]; inboxId?: number } | undefined> {
     if (row.kind === "text") {
       for (const event of await group.inbox()) {
         if ((await this.#store.get(ackKey(row.group, event.inboxId))) !== undefined) continue;
         return { row: textOf(row, event), also: [[ackKey(row.group, event.inboxId), 1]], inboxId: event.inboxId };
       }
       return undefined;
+    }
+    if (row.kind === "proposal") {
+      // Nobody else gave it to MLS: what had been opened before was never begun.
+      if (!(error instanceof MLSError && error.code === "ALREADY_PROCESSED")) return undefined;
+      await this.#groups.setAsideProposals(row.group);
+      return { row: opened(row, {}), also: [] };
     }
     const { epoch, status } = await group.info();
     const done = row.kind === "commit" && (status === "removed" || (row.from === row.epoch && epoch > BigInt(row.epoch)));
