@@ -342,16 +342,12 @@ func (c *Client) suite(id suite.ID) (*suite.Suite, error) {
 func (c *Client) Identities(ctx context.Context) (list []*Identity, err error) {
 	defer atOp(&err, "identities")
 	err = c.view(ctx, func(s *clientState) error {
-		ids := make([]string, 0, len(s.identities))
-		for id := range s.identities {
-			ids = append(ids, id)
-		}
-		sort.Slice(ids, func(i, j int) bool { return ids[i] < ids[j] })
-		for _, id := range ids {
-			list = append(list, s.identities[id])
+		for _, identity := range s.identities {
+			list = append(list, identity)
 		}
 		return nil
 	})
+	sort.Slice(list, func(i, j int) bool { return bytes.Compare(list[i].id, list[j].id) < 0 })
 	return list, err
 }
 

@@ -70,12 +70,7 @@ var methods = map[string]method{
 	}),
 	"identities": ofClient(func(in *args) clientStep {
 		return func(ctx context.Context, c *mls.Client) (any, error) {
-			list, err := c.Identities(ctx)
-			values := make([]any, len(list))
-			for i, identity := range list {
-				values[i] = identityValue(identity)
-			}
-			return values, err
+			return asList(identityValue)(c.Identities(ctx))
 		}
 	}),
 	"createKeyPackages": ofClient(func(in *args) clientStep {

@@ -5,9 +5,8 @@
 import type { Args, Bytes, CallMethod, Control, HostAuthenticator, ReceivedValue, SentValue, Settings } from "./bridge.js";
 import { describe, errorOf, errorValue, failure, type ErrorValue, type MLSError } from "./errors.js";
 import type { TabEvent } from "./host/channel.js";
-import type { Crossing } from "./host/pack.js";
+import { unpack, type Crossing } from "./host/pack.js";
 import type { Secret } from "./host/unlock.js";
-import { unpack } from "./host/pack.js";
 import { besidePage, compile, type Thread } from "./program.js";
 import { programURL, Runtime } from "./runtime.js";
 

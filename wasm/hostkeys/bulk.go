@@ -8,9 +8,9 @@ import (
 	"syscall/js"
 )
 
-// Bulk is suite.Bulk over WebCrypto. It is in values of an interface: see package
-// contexts for why it holds an Await without its context.
+// Bulk is suite.Bulk over WebCrypto.
 type Bulk struct {
+	// Calls a method of WebCrypto, whose caller has no context.
 	await func(method string, params ...any) (js.Value, error)
 }
 
