@@ -270,6 +270,39 @@ describe("features of the chat", { timeout: 240_000 }, () => {
     ida.watched = second.watched;
   });
 
+  withPeople("a tab shows what another one hears while it is being opened", ["Isa", "Jim"], async ([isa, jim]) => {
+    await together("Opening", [isa, jim]);
+    const second = await Person.arrive(isa.context, "Isa in another tab", service.url);
+    // The new tab is held where it has read which entries there are, and not yet what they say.
+    await second.page.evaluateOnNewDocument(() => {
+      const goneOn = new Promise((resolve) => (globalThis.goOn = resolve));
+      const { getAllKeys } = IDBIndex.prototype;
+      IDBIndex.prototype.getAllKeys = function (...args) {
+        globalThis.listed = true;
+        return getAllKeys.apply(this, args);
+      };
+      const { decrypt } = SubtleCrypto.prototype;
+      SubtleCrypto.prototype.decrypt = async function (...args) {
+        if (globalThis.listed) {
+          globalThis.held = true;
+          await goneOn;
+        }
+        return decrypt.apply(this, args);
+      };
+    });
+    await second.page.goto(isa.page.url());
+    await second.watched.until("it has read which entries there are", () => globalThis.held);
+    await jim.say("while you open");
+    await isa.hasTexts("Jim", 1);
+    await second.page.evaluate(() => globalThis.goOn());
+    await second.ready();
+    await second.openConversation("Opening");
+    await second.hasTexts("Jim", 1);
+    const rows = async (tab) => (await tab.rows()).map(({ text }) => text);
+    assert.deepEqual(await rows(second), await rows(isa));
+    assert.deepEqual(second.watched.faults, []);
+  });
+
   withPeople("a second device is a member by itself, and people verify devices", ["Kim", "Lou"], async ([kim, lou]) => {
     await together("Devices", [kim, lou]);
     await kim.page.locator("button[aria-label='Your devices']").click();

@@ -90,13 +90,14 @@ export class Conversation extends Changes {
       group.on("removed", (event) => catching(this.#removed(event))),
       group.on("proposal", ({ proposal }) => this.#proposed(proposal)),
       timeline.onChange(() => this.changed()),
+      () => timeline.close(),
       around.trust.onChange(() => this.changed()),
     ];
   }
 
   /** Opens a conversation as it was left. Nothing happens in it before {@link start}. */
   static async open(group: Group, record: ConversationRecord, around: Surroundings): Promise<Conversation> {
-    const [snapshot, timeline] = await Promise.all([look(group), Timeline.open(around.history, record.id)]);
+    const [snapshot, timeline] = await Promise.all([look(group), Timeline.open(around.history, record.id, around.report)]);
     const conversation = new Conversation(group, around, record, snapshot, timeline);
     await conversation.#readTitle();
     return conversation;

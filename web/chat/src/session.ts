@@ -81,8 +81,10 @@ export class Session extends Changes {
       session = new Session(account, identity, {
         me: name, device: account.device, database: databases.mls, tab: `webmls-chat/tab/${newId()}`, mls, delivery, transport, history, trust, report,
       });
+      const begin = session.#listen();
       await session.#load();
       session.#start();
+      begin();
       rememberName(name);
       return session;
     } catch (error) {
@@ -192,13 +194,19 @@ export class Session extends Changes {
     }
   }
 
-  #start(): void {
-    const { delivery, history, report, trust } = this.#around;
+  /** Hears which conversations change from now on, and takes that up once it is told to begin. */
+  #listen(): () => void {
+    const { history, report } = this.#around;
+    let begin = () => {};
+    this.#records = new Promise<void>((resolve) => (begin = resolve));
     history.onChange((change) => {
       if (change.kind === "record") this.#records = this.#records.then(() => this.#reconcile(change.id)).catch(report);
-      else if (change.kind === "added") void this.find(change.id)?.timeline.added(change.orders).catch(report);
-      else if (change.kind === "changed") void this.find(change.id)?.timeline.replaced(change.orders).catch(report);
     });
+    return begin;
+  }
+
+  #start(): void {
+    const { delivery, report, trust } = this.#around;
     trust.onChange(() => this.changed());
     delivery.onStatus((status, error) => {
       if (error) report(error);
@@ -227,12 +235,17 @@ export class Session extends Changes {
 
   async #open(group: Group, start = true): Promise<Conversation> {
     const record = await this.#around.history.conversation(toHex(group.id));
-    const conversation = this.find(record!.id) ?? (await Conversation.open(group, record!, this.#around));
-    if (!this.find(conversation.id)) {
-      this.#add(conversation);
-      if (start) await conversation.start();
+    const known = this.find(record!.id);
+    if (known) return known;
+    const conversation = await Conversation.open(group, record!, this.#around);
+    const other = this.find(conversation.id);
+    if (other) {
+      await conversation.stop();
+      return other;
     }
-    return this.find(conversation.id)!;
+    this.#add(conversation);
+    if (start) await conversation.start();
+    return conversation;
   }
 
   #add(conversation: Conversation): void {

@@ -9,26 +9,44 @@ const [page, most] = [100, 1_000];
 export class Timeline extends Changes {
   readonly #history: History;
   readonly #conversation: string;
-  readonly #orders: number[];
+  readonly #orders: number[] = [];
   readonly #entries = new Map<number, Entry>();
   readonly #reading = new Set<number>();
   /** Orders that were changed while they were being read. */
   readonly #stale = new Set<number>();
   #last: Entry | undefined;
+  readonly #unhear: () => void;
 
-  private constructor(history: History, conversation: string, orders: number[]) {
+  private constructor(history: History, conversation: string, report: (error: unknown) => void) {
     super();
     this.#history = history;
     this.#conversation = conversation;
-    this.#orders = orders;
+    this.#unhear = history.onChange((change) => {
+      if ((change.kind !== "added" && change.kind !== "changed") || change.id !== conversation) return;
+      void (change.kind === "added" ? this.#added(change.orders) : this.#replaced(change.orders)).catch(report);
+    });
   }
 
-  /** Opens it with its last page read. */
-  static async open(history: History, conversation: string): Promise<Timeline> {
-    const timeline = new Timeline(history, conversation, await history.orders(conversation));
-    const count = timeline.length;
-    if (count > 0) await timeline.#read(Math.floor((count - 1) / page));
+  /**
+   * Opens it with its last page read. It hears of changes before it reads what
+   * is there: what another tab adds meanwhile would be missing here for good.
+   */
+  static async open(history: History, conversation: string, report: (error: unknown) => void): Promise<Timeline> {
+    const timeline = new Timeline(history, conversation, report);
+    try {
+      for (const order of await history.orders(conversation)) timeline.#insert(order);
+      const count = timeline.length;
+      if (count > 0) await timeline.#read(Math.floor((count - 1) / page));
+    } catch (error) {
+      timeline.close();
+      throw error;
+    }
     return timeline;
+  }
+
+  /** Hears of no more changes. */
+  close(): void {
+    this.#unhear();
   }
 
   get length(): number {
@@ -52,7 +70,7 @@ export class Timeline extends Changes {
   }
 
   /** Learns that entries were added. */
-  async added(orders: readonly number[]): Promise<void> {
+  async #added(orders: readonly number[]): Promise<void> {
     const entries = await this.#history.entries(this.#conversation, Math.min(...orders), Math.max(...orders));
     for (const entry of entries) {
       this.#insert(entry.order);
@@ -69,7 +87,7 @@ export class Timeline extends Changes {
   }
 
   /** Learns that entries were changed. */
-  async replaced(orders: readonly number[]): Promise<void> {
+  async #replaced(orders: readonly number[]): Promise<void> {
     for (const order of orders) {
       if (this.#reading.size > 0) this.#stale.add(order);
       if (!this.#entries.has(order)) continue;
