@@ -3,8 +3,6 @@ package mls
 import (
 	"context"
 	"runtime"
-
-	"webmls/mls/contexts"
 )
 
 // ahead starts a step, nearly all of whose time goes into lists of public-key
@@ -19,7 +17,7 @@ func ahead(ctx context.Context, step func(context.Context) error) (wait func() e
 	if progressOf(ctx) != nil {
 		return func() error { return step(ctx) }, func() {}
 	}
-	ctx, cancel := contexts.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- step(ctx) }()
 	runtime.Gosched() // with one thread it would begin when the caller has to wait

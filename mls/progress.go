@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"webmls/mls/contexts"
 	"webmls/mls/mlserr"
 	"webmls/mls/suite"
 )
@@ -45,7 +44,7 @@ type progress struct {
 // context between steps; when it has ended, they fail with CANCELLED, and
 // everything is as it was.
 func WithProgress(ctx context.Context, report func(done, total int)) context.Context {
-	return contexts.WithValue(ctx, progressKey{}, &progress{report: report})
+	return context.WithValue(ctx, progressKey{}, &progress{report: report})
 }
 
 func progressOf(ctx context.Context) *progress {
@@ -112,7 +111,7 @@ func unwatched(ctx context.Context) context.Context {
 	if progressOf(ctx) == nil {
 		return ctx
 	}
-	return contexts.WithValue(ctx, progressKey{}, (*progress)(nil))
+	return context.WithValue(ctx, progressKey{}, (*progress)(nil))
 }
 
 // end says that all is done, where the operation has succeeded.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 
-	"webmls/mls/contexts"
 	"webmls/mls/mlserr"
 )
 
@@ -44,7 +43,7 @@ type queuedKey struct{}
 // calls queued once it has its place in the order of the group's calls, which it
 // keeps: calls that are made after that come after it.
 func WithQueued(ctx context.Context, queued func()) context.Context {
-	return contexts.WithValue(ctx, queuedKey{}, queued)
+	return context.WithValue(ctx, queuedKey{}, queued)
 }
 
 // enter takes the last place in the queue.
@@ -155,7 +154,7 @@ func (g *Group) together(ctx context.Context, p *place, run func(ctx context.Con
 	all := append([]*place{p}, g.queue.follow(p)...)
 	if len(all) > 1 {
 		// It is not for the first of them to end what the others wait for.
-		ctx = unwatched(contexts.WithoutCancel(ctx))
+		ctx = unwatched(context.WithoutCancel(ctx))
 		defer func() {
 			for _, p := range all[1:] {
 				close(p.woken)

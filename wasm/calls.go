@@ -8,7 +8,6 @@ import (
 	"syscall/js"
 
 	"webmls/mls"
-	"webmls/mls/contexts"
 )
 
 // calls are the calls under way that have a number, with what cancels each.
@@ -29,7 +28,7 @@ func (j *job) context(number int) (ctx context.Context, forget func()) {
 	if number == 0 {
 		return ctx, end
 	}
-	ctx, cancel := contexts.WithCancel(mls.WithProgress(ctx, func(done, total int) {
+	ctx, cancel := context.WithCancel(mls.WithProgress(ctx, func(done, total int) {
 		host.Call("progress", number, done, total)
 	}))
 	calls.mu.Lock()

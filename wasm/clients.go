@@ -9,7 +9,6 @@ import (
 	"syscall/js"
 
 	"webmls/mls"
-	"webmls/mls/contexts"
 	"webmls/mls/mlserr"
 	"webmls/wasm/hostkeys"
 )
@@ -42,7 +41,7 @@ type openOptions struct {
 
 // openClient opens a client over a host's store and keys. Codes: those of mls.Open.
 func openClient(store, keys, authenticator js.Value, options openOptions) (int, error) {
-	ctx, cancel := contexts.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background())
 	hostKeys := hostkeys.New(keys, await)
 	hostKeys.RequireStrict(ctx)
 	if !exclusive() {

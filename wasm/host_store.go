@@ -7,7 +7,6 @@ import (
 	"syscall/js"
 
 	"webmls/mls"
-	"webmls/mls/contexts"
 	"webmls/mls/mlserr"
 )
 
@@ -73,7 +72,7 @@ func (s hostStore) Commit(ctx context.Context, b mls.Batch) error {
 			"names": names, "values": values,
 		}
 	}
-	_, err := await(contexts.WithoutCancel(ctx), s.object, "commit", changes, textsValue(b.KeysKept), textsValue(b.KeysDropped))
+	_, err := await(context.WithoutCancel(ctx), s.object, "commit", changes, textsValue(b.KeysKept), textsValue(b.KeysDropped))
 	return err
 }
 
@@ -93,7 +92,7 @@ func (s hostStore) Lock(ctx context.Context, scope mls.Scope) (unlock func(), er
 	}
 	granted := make(chan grant, 1)
 	go func() {
-		release, err := awaitOf(contexts.WithoutCancel(ctx), "lock", func() js.Value { return lock })
+		release, err := awaitOf(context.WithoutCancel(ctx), "lock", func() js.Value { return lock })
 		granted <- grant{release, err}
 	}()
 	select {

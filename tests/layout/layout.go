@@ -18,10 +18,9 @@ const module = "webmls"
 // below lists, for each package that ships, the packages of ours that it may
 // import outside of its tests. Imports point down: a package is a section of
 // RFC 9420 and knows the sections that it rests on, nothing else. tree and
-// schedule do not know each other; treemath, mlserr and contexts are leaves.
+// schedule do not know each other; treemath and mlserr are leaves.
 var below = map[string][]string{
 	"mls/mlserr":   {},
-	"mls/contexts": {},
 	"mls/treemath": {},
 	"mls/wire":     {"mls/mlserr"},
 	"mls/suite":    {"mls/mlserr", "mls/wire"},
@@ -29,11 +28,11 @@ var below = map[string][]string{
 	"mls/tree":     {"mls/mlserr", "mls/treemath", "mls/wire", "mls/suite", "mls/message"},
 	"mls/schedule": {"mls/mlserr", "mls/treemath", "mls/wire", "mls/suite", "mls/message"},
 	"mls/framing":  {"mls/mlserr", "mls/treemath", "mls/wire", "mls/suite", "mls/message", "mls/schedule"},
-	"mls": {"mls/contexts", "mls/mlserr", "mls/treemath", "mls/wire", "mls/suite", "mls/message", "mls/tree", "mls/schedule",
+	"mls": {"mls/mlserr", "mls/treemath", "mls/wire", "mls/suite", "mls/message", "mls/tree", "mls/schedule",
 		"mls/framing"},
 	// Beside the protocol: what an application plugs into it.
 	"mls/x509auth": {"mls", "mls/mlserr", "mls/message"},
-	"wasm": {"mls", "mls/contexts", "mls/mlserr", "mls/treemath", "mls/wire", "mls/suite", "mls/message", "mls/tree", "mls/schedule",
+	"wasm": {"mls", "mls/mlserr", "mls/treemath", "mls/wire", "mls/suite", "mls/message", "mls/tree", "mls/schedule",
 		"mls/framing"},
 	// A program of its own, so that crypto/x509 is not in the other.
 	"wasm/x509":    {"mls", "mls/mlserr", "mls/message", "mls/x509auth"},

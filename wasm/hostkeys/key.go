@@ -9,7 +9,6 @@ import (
 	"sync"
 	"syscall/js"
 
-	"webmls/mls/contexts"
 	"webmls/mls/mlserr"
 	"webmls/mls/suite"
 )
@@ -52,7 +51,7 @@ func (a *algorithm) generate(ctx context.Context) (*key, error) {
 	if op, ok := ctx.Value(operationKey{}).(*operation); ok {
 		op.note(name)
 	}
-	v, err := a.keys.await(contexts.WithoutCancel(ctx), a.keys.object, "generate", a.kind.String(), a.name, name)
+	v, err := a.keys.await(context.WithoutCancel(ctx), a.keys.object, "generate", a.kind.String(), a.name, name)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +83,7 @@ func (o *operation) note(name string) {
 // no batch, as those of an operation that failed.
 func (k *Keys) Operation(ctx context.Context) (of context.Context, end func()) {
 	o := new(operation)
-	return contexts.WithValue(ctx, operationKey{}, o), func() {
+	return context.WithValue(ctx, operationKey{}, o), func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		if len(o.names) > 0 {
