@@ -46,8 +46,8 @@ type algorithm struct {
 	keys       *Keys
 	suite      suite.ID
 	kind       kind
-	name       string       // of the host: Ed25519, X25519, P-256
-	curve      *curve.Curve // of the NIST curves
+	name       string              // of the host: Ed25519, X25519, P-256
+	curve      func() *curve.Curve // of the NIST curves; it is made when it is first worked on
 	publicSize int
 	kept       bool // the host makes and keeps private keys
 }
@@ -75,7 +75,7 @@ func New(object js.Value, await Await) *Keys {
 		signature: make(map[suite.ID]*algorithm), group: make(map[suite.ID]*algorithm),
 	}
 	has, keeps := texts(object.Get("algorithms")), texts(object.Get("kept"))
-	add := func(name string, c *curve.Curve, publicSize int, kinds []kind, ids ...suite.ID) {
+	add := func(name string, c func() *curve.Curve, publicSize int, kinds []kind, ids ...suite.ID) {
 		if !slices.Contains(has, name) {
 			return
 		}
@@ -92,19 +92,10 @@ func New(object js.Value, await Await) *Keys {
 	}
 	add("Ed25519", nil, 32, []kind{signing}, suite.X25519AES128SHA256Ed25519, suite.X25519ChaCha20SHA256Ed25519)
 	add("X25519", nil, 32, []kind{agreeing}, suite.X25519AES128SHA256Ed25519, suite.X25519ChaCha20SHA256Ed25519)
-	for _, nist := range []struct {
-		name  string
-		curve func() *curve.Curve
-		suite suite.ID
-	}{
-		{"P-256", curve.P256, suite.P256AES128SHA256P256},
-		{"P-384", curve.P384, suite.P384AES256SHA384P384},
-		{"P-521", curve.P521, suite.P521AES256SHA512P521},
-	} {
-		if c := nist.curve; slices.Contains(has, nist.name) {
-			add(nist.name, c(), 1+2*c().Size(), []kind{signing, agreeing}, nist.suite)
-		}
-	}
+	nist := []kind{signing, agreeing}
+	add("P-256", curve.P256, 1+2*32, nist, suite.P256AES128SHA256P256)
+	add("P-384", curve.P384, 1+2*48, nist, suite.P384AES256SHA384P384)
+	add("P-521", curve.P521, 1+2*66, nist, suite.P521AES256SHA512P521)
 	return k
 }
 
@@ -221,7 +212,7 @@ func (k *Keys) DeriveHPKEKeys(ctx context.Context, id suite.ID, ikm [][]byte) ([
 			return nil, err
 		}
 		scalar := suite.DHKEMDeriveKey(id, ikm[i])
-		keys[i] = &hpkeKey{&key{of: a, public: a.curve.PublicKey(scalar), scalar: scalar}}
+		keys[i] = &hpkeKey{&key{of: a, public: a.curve().PublicKey(scalar), scalar: scalar}}
 	}
 	return keys, nil
 }
@@ -236,7 +227,7 @@ func (k *Keys) ValidateHPKEKeys(ctx context.Context, id suite.ID, publicKeys [][
 		return 0, err
 	}
 	for i, b := range publicKeys {
-		if !a.curve.Valid(b) {
+		if !a.curve().Valid(b) {
 			return i, nil
 		}
 	}
@@ -254,7 +245,7 @@ func (a *algorithm) signatureOfHost(signature []byte) (raw []byte, ok bool) {
 	if a.curve == nil {
 		return signature, len(signature) == ed25519SignatureSize
 	}
-	return der.Unmarshal(signature, a.curve.Size())
+	return der.Unmarshal(signature, a.curve().Size())
 }
 
 // signatureOfMLS is the other way round.
@@ -270,7 +261,7 @@ func (a *algorithm) signatureSize() int {
 	if a.curve == nil {
 		return ed25519SignatureSize
 	}
-	return 2 * a.curve.Size()
+	return 2 * a.curve().Size()
 }
 
 const ed25519SignatureSize = 64

@@ -57,7 +57,7 @@ func (a *algorithm) generate(ctx context.Context) (*key, error) {
 	}
 	public := fromHost(v.Get("publicKey"))
 	stored := slices.Index(storages[:], suite.KeyStorage(v.Get("storage").String()))
-	if len(public) != a.publicSize || a.curve != nil && !a.curve.Valid(public) || stored <= 0 {
+	if len(public) != a.publicSize || a.curve != nil && !a.curve().Valid(public) || stored <= 0 {
 		return nil, mlserr.New(mlserr.Internal, "generate: a key of a wrong form")
 	}
 	return &key{of: a, public: public, name: name, stored: storage(stored)}, nil
@@ -100,8 +100,8 @@ func (a *algorithm) generateBytes(ctx context.Context) (*key, error) {
 	}
 	pair := fromHost(v)
 	v.Call("fill", 0)
-	size := a.curve.Size()
-	if len(pair) != size+a.publicSize || !a.curve.Valid(pair[size:]) {
+	size := a.curve().Size()
+	if len(pair) != size+a.publicSize || !a.curve().Valid(pair[size:]) {
 		return nil, mlserr.New(mlserr.Internal, "generate: a key of a wrong form")
 	}
 	return &key{of: a, public: pair[size:], scalar: pair[:size:size]}, nil
@@ -112,7 +112,7 @@ func (a *algorithm) open(reference []byte) (*key, error) {
 	if len(reference) == referenceHead+a.publicSize && reference[0] == byte(a.kind) {
 		stored, id := storage(reference[1]), suite.ID(reference[2])<<8|suite.ID(reference[3])
 		public := bytes.Clone(reference[referenceHead:])
-		if stored == 0 || int(stored) >= len(storages) || id != a.suite || a.curve != nil && !a.curve.Valid(public) {
+		if stored == 0 || int(stored) >= len(storages) || id != a.suite || a.curve != nil && !a.curve().Valid(public) {
 			return nil, mlserr.New(mlserr.KeyNotFound, "the reference of another key")
 		}
 		return &key{of: a, public: public, name: hexadecimal(reference[4:referenceHead]), stored: stored}, nil
@@ -120,15 +120,15 @@ func (a *algorithm) open(reference []byte) (*key, error) {
 	if a.curve == nil {
 		return nil, nil
 	}
-	size := a.curve.Size()
-	if len(reference) < size || !a.curve.ValidScalar(reference[:size]) {
+	size := a.curve().Size()
+	if len(reference) < size || !a.curve().ValidScalar(reference[:size]) {
 		return nil, mlserr.New(mlserr.KeyNotFound, "a reference of a wrong form")
 	}
 	scalar, public := bytes.Clone(reference[:size]), bytes.Clone(reference[size:])
 	if len(public) == 0 {
-		public = a.curve.PublicKey(scalar)
+		public = a.curve().PublicKey(scalar)
 	}
-	if !a.curve.Valid(public) {
+	if !a.curve().Valid(public) {
 		return nil, mlserr.New(mlserr.KeyNotFound, "a reference of a wrong form")
 	}
 	return &key{of: a, public: public, scalar: scalar}, nil
@@ -272,7 +272,7 @@ func (a *algorithm) sharedSize() int {
 	if a.curve == nil {
 		return a.publicSize
 	}
-	return a.curve.Size()
+	return a.curve().Size()
 }
 
 func hexadecimal(b []byte) string {

@@ -125,7 +125,7 @@ func (a *algorithm) verify(ctx context.Context, list []suite.Verification) (int,
 // takes any S, openKeys has found out.)
 func (a *algorithm) verifies(public, raw []byte) bool {
 	if a.curve != nil {
-		return a.curve.Valid(public)
+		return a.curve().Valid(public)
 	}
 	return len(public) == a.publicSize && canonical(public) && canonical(raw[:a.publicSize])
 }
