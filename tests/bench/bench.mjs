@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants } from "node:zlib";
-import { launch, launchFirefox } from "../browser/kit/browser.mjs";
+import { attach, launch, launchFirefox } from "../browser/kit/browser.mjs";
 import { serveSite } from "../browser/kit/site.mjs";
 import { buildPage } from "./build.mjs";
 import { implementations } from "./implementations.mjs";
@@ -60,6 +60,8 @@ export async function measure(options, say) {
 /** The page, cross-origin isolated: for finer clocks, and to be allowed to measure memory. */
 class Site {
   requested = [];
+  /** Hears of a cold start. */
+  took = () => {};
 
   constructor(dist) {
     this.dist = dist;
@@ -70,6 +72,13 @@ class Site {
       this.requested.push(path);
       response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
       response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
+      const [, loaded, ready] = /^\/took\/([\d.]+)\/([\d.]+)$/.exec(path) ?? [];
+      if (ready) {
+        response.statusCode = 204;
+        response.end();
+        this.took({ loaded: Number(loaded), ready: Number(ready) });
+        return true;
+      }
       const instrumented = /^\/instrumented(\/[\w./-]+)$/.exec(path)?.[1];
       if (!instrumented) return false;
       response.setHeader("Content-Type", "text/javascript");
@@ -190,21 +199,32 @@ class Measuring {
   async cold() {
     for (let round = 0; round < coldStarts; round++) {
       for (const { id, adapter } of this.taking.filter(({ variant }) => !variant)) {
-        const browser = await launch();
-        try {
-          const page = await browser.newPage();
-          await sleep(settling);
-          this.site.requested.length = 0;
-          await page.goto(`${this.site.url}cold.html#${adapter}`);
-          await page.waitForFunction("globalThis.cold", { timeout: 60_000 });
-          const took = await page.evaluate("globalThis.cold");
-          this.run.cold.push({ id, round, ...took });
-          this.run.files[adapter] ??= this.site.requested.filter((path) => /^\/(adapters|webmls)\//.test(path));
-          this.say("cold start", `round ${round}`, id, `${took.ready.toFixed(0)} ms`);
-        } finally {
-          await browser.close();
-        }
+        this.site.requested.length = 0;
+        const took = await this.coldStart(`${this.site.url}cold/${adapter}/`);
+        this.run.cold.push({ id, round, ...took });
+        this.run.files[adapter] ??= this.site.requested.filter((path) => /^\/cold\/.*[^/]$/.test(path));
+        this.say("cold start", `round ${round}`, id, `${took.ready.toFixed(0)} ms`);
       }
+    }
+  }
+
+  /**
+   * Has a new browser go to a page by itself, and waits for what that tells. Nobody is
+   * attached to the browser meanwhile: who is has each worker wait until he has looked at it.
+   */
+  async coldStart(url) {
+    const browser = await launch();
+    const endpoint = browser.wsEndpoint();
+    const told = new Promise((resolve) => (this.site.took = resolve));
+    try {
+      const [page] = await browser.pages();
+      await page.evaluate((url, ms) => void setTimeout(() => location.assign(url), ms), url, settling);
+      await browser.disconnect();
+      const took = await Promise.race([told, sleep(60_000, undefined, { ref: false })]);
+      if (!took) throw new Error(`${url}: no first client within a minute`);
+      return took;
+    } finally {
+      await (await attach(endpoint)).close();
     }
   }
 

@@ -1,4 +1,4 @@
-// WebMLS as an app without a bundler loads it, with all its defaults: in a worker,
+// WebMLS with all its defaults, as an app without a bundler loads it, or one with (page/cold.js): in a worker,
 // storing every operation in IndexedDB; or, as the variant "memory", storing nothing.
 // A commit is created and then applied.
 import { MLS } from "/webmls/index.js";

@@ -37,6 +37,11 @@ export async function launch({ args = [], ...more } = {}) {
   });
 }
 
+/** Attaches to a browser that was started and then left by itself, with disconnect. */
+export async function attach(endpoint) {
+  return puppeteer.connect({ browserWSEndpoint: endpoint });
+}
+
 /** Starts Firefox; `more` are options of puppeteer. */
 export async function launchFirefox(more = {}) {
   return puppeteer.launch({
