@@ -552,10 +552,14 @@ export interface HostAuthenticator {
 
 /** The private keys of a database, and the cryptography that is the browser's. Implemented in host/keys.ts. */
 export interface HostKeys {
-  /** What works in this browser, of Ed25519, X25519, P-256, P-384 and P-521. */
+  /** What works in this browser, of Ed25519 and X25519. */
   readonly algorithms: string[];
-  /** The algorithms whose private keys the database can keep. */
+  /** Those of them whose private keys the database can keep. */
   readonly kept: string[];
+  /** The same of P-256, P-384 and P-521, which are tried when they are first asked for. */
+  nist(): Promise<string[]>;
+  /** Codes: those of storage. */
+  nistKept(): Promise<string[]>;
   /** Whether keys that the database cannot keep are refused. */
   readonly requireNonExtractable: boolean;
   /** Makes a key pair, leaves the private key with the store under a name, and tells how that keeps it. */

@@ -10,12 +10,12 @@ import (
 
 // VerifyOnHost is Verify without a choice.
 func (k *Keys) VerifyOnHost(ctx context.Context, id suite.ID, list []suite.Verification) (int, error) {
-	return k.signature[id].verify(ctx, list)
+	return k.of(signing, id).verify(ctx, list)
 }
 
 // EncapsulateOnHost is Encapsulate without a choice.
 func (k *Keys) EncapsulateOnHost(ctx context.Context, id suite.ID, publicKeys [][]byte) ([]suite.Encapsulation, error) {
-	return k.group[id].encapsulate(ctx, publicKeys)
+	return k.of(agreeing, id).encapsulate(ctx, publicKeys)
 }
 
 // ForgetPace has everything be the host's again.

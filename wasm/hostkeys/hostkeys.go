@@ -18,6 +18,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall/js"
 
 	"webmls/mls/mlserr"
@@ -38,6 +39,16 @@ type Keys struct {
 	soft      suite.Keys // Go's
 	signature map[suite.ID]*algorithm
 	group     map[suite.ID]*algorithm
+	kept      []string // the algorithms whose private keys the host makes and keeps
+	nist      nist
+}
+
+// nist is what is known of the host's NIST curves. To try them takes a new host
+// 10 ms: it is asked when somebody wants to know.
+type nist struct {
+	mu    sync.Mutex
+	found bool     // those that it has are among the algorithms
+	kept  []string // as that of Keys, once it is not nil
 }
 
 // algorithm is a signature scheme or a Diffie-Hellman group of the host, as one
@@ -49,7 +60,6 @@ type algorithm struct {
 	name       string              // of the host: Ed25519, X25519, P-256
 	curve      func() *curve.Curve // of the NIST curves; it is made when it is first worked on
 	publicSize int
-	kept       bool // the host makes and keeps private keys
 }
 
 // kind is what a key is for. It stands in references, and must not change.
@@ -74,29 +84,80 @@ func New(object js.Value, await Await) *Keys {
 		object: object, await: await, soft: modern.New(),
 		signature: make(map[suite.ID]*algorithm), group: make(map[suite.ID]*algorithm),
 	}
-	has, keeps := texts(object.Get("algorithms")), texts(object.Get("kept"))
-	add := func(name string, c func() *curve.Curve, publicSize int, kinds []kind, ids ...suite.ID) {
-		if !slices.Contains(has, name) {
-			return
-		}
-		for _, id := range ids {
-			for _, kind := range kinds {
-				a := &algorithm{k, id, kind, name, c, publicSize, slices.Contains(keeps, name)}
-				if kind == signing {
-					k.signature[id] = a
-				} else {
-					k.group[id] = a
-				}
+	k.kept = texts(object.Get("kept"))
+	for _, name := range texts(object.Get("algorithms")) {
+		for _, id := range []suite.ID{suite.X25519AES128SHA256Ed25519, suite.X25519ChaCha20SHA256Ed25519} {
+			switch name {
+			case "Ed25519":
+				k.signature[id] = &algorithm{k, id, signing, name, nil, 32}
+			case "X25519":
+				k.group[id] = &algorithm{k, id, agreeing, name, nil, 32}
 			}
 		}
 	}
-	add("Ed25519", nil, 32, []kind{signing}, suite.X25519AES128SHA256Ed25519, suite.X25519ChaCha20SHA256Ed25519)
-	add("X25519", nil, 32, []kind{agreeing}, suite.X25519AES128SHA256Ed25519, suite.X25519ChaCha20SHA256Ed25519)
-	nist := []kind{signing, agreeing}
-	add("P-256", curve.P256, 1+2*32, nist, suite.P256AES128SHA256P256)
-	add("P-384", curve.P384, 1+2*48, nist, suite.P384AES256SHA384P384)
-	add("P-521", curve.P521, 1+2*66, nist, suite.P521AES256SHA512P521)
 	return k
+}
+
+// nistCurves are the NIST curves by the cipher suites that have them.
+var nistCurves = map[suite.ID]struct {
+	name  string
+	size  int
+	curve func() *curve.Curve
+}{
+	suite.P256AES128SHA256P256: {"P-256", 32, curve.P256},
+	suite.P384AES256SHA384P384: {"P-384", 48, curve.P384},
+	suite.P521AES256SHA512P521: {"P-521", 66, curve.P521},
+}
+
+// of returns the host's algorithm of a kind in a cipher suite, or nil.
+func (k *Keys) of(kind kind, id suite.ID) *algorithm {
+	if _, ok := nistCurves[id]; ok {
+		k.findCurves()
+	}
+	if kind == signing {
+		return k.signature[id]
+	}
+	return k.group[id]
+}
+
+// findCurves asks which NIST curves the host has. It fails only with the program.
+func (k *Keys) findCurves() {
+	k.nist.mu.Lock()
+	defer k.nist.mu.Unlock()
+	if k.nist.found {
+		return
+	}
+	has, err := k.await(context.Background(), k.object, "nist")
+	if err != nil {
+		return
+	}
+	names := texts(has)
+	for id, c := range nistCurves {
+		if slices.Contains(names, c.name) {
+			k.signature[id] = &algorithm{k, id, signing, c.name, c.curve, 1 + 2*c.size}
+			k.group[id] = &algorithm{k, id, agreeing, c.name, c.curve, 1 + 2*c.size}
+		}
+	}
+	k.nist.found = true
+}
+
+// kept reports whether the host makes and keeps private keys. Codes: those of
+// storage, CANCELLED.
+func (a *algorithm) kept(ctx context.Context) (bool, error) {
+	k := a.keys
+	if a.curve == nil {
+		return slices.Contains(k.kept, a.name), nil
+	}
+	k.nist.mu.Lock()
+	defer k.nist.mu.Unlock()
+	if k.nist.kept == nil {
+		keeps, err := k.await(ctx, k.object, "nistKept")
+		if err != nil {
+			return false, err
+		}
+		k.nist.kept = texts(keeps)
+	}
+	return slices.Contains(k.nist.kept, a.name), nil
 }
 
 func texts(array js.Value) []string {
@@ -108,22 +169,19 @@ func texts(array js.Value) []string {
 }
 
 // Supports implements suite.Keys.
-func (k *Keys) Supports(id suite.ID) bool { return k.group[id] != nil || k.soft.Supports(id) }
+func (k *Keys) Supports(id suite.ID) bool { return k.of(agreeing, id) != nil || k.soft.Supports(id) }
 
 // GenerateSignatureKey implements suite.Keys. Codes: UNSUPPORTED_CIPHER_SUITE,
 // KEYS_EXTRACTABLE.
 func (k *Keys) GenerateSignatureKey(ctx context.Context, id suite.ID) (suite.SignatureKey, error) {
-	a := k.signature[id]
-	if err := k.refused(a, id); err != nil {
+	a := k.of(signing, id)
+	kept, err := k.keeps(ctx, a, id)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if a == nil {
-		return k.soft.GenerateSignatureKey(ctx, id)
-	}
-	if a.kept {
+	case kept:
 		return signatureKeyOf(a.generate(ctx))
-	}
-	if a.curve == nil {
+	case a == nil || a.curve == nil:
 		return k.soft.GenerateSignatureKey(ctx, id)
 	}
 	return signatureKeyOf(a.generateBytes(ctx))
@@ -131,37 +189,40 @@ func (k *Keys) GenerateSignatureKey(ctx context.Context, id suite.ID) (suite.Sig
 
 // GenerateHPKEKey implements suite.Keys. Codes: as of GenerateSignatureKey.
 func (k *Keys) GenerateHPKEKey(ctx context.Context, id suite.ID) (suite.HPKEKey, error) {
-	a := k.group[id]
-	if err := k.refused(a, id); err != nil {
+	a := k.of(agreeing, id)
+	kept, err := k.keeps(ctx, a, id)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if a == nil {
-		return k.soft.GenerateHPKEKey(ctx, id)
-	}
-	if a.kept {
+	case kept:
 		return hpkeKeyOf(a.generate(ctx))
-	}
-	if a.curve == nil {
+	case a == nil || a.curve == nil:
 		return k.soft.GenerateHPKEKey(ctx, id)
 	}
 	return hpkeKeyOf(a.generateBytes(ctx))
 }
 
-// refused is the error where keys must be non-extractable and would not be.
-// Where nobody has the algorithm, that is said instead.
-func (k *Keys) refused(a *algorithm, id suite.ID) error {
-	if k.Supports(id) && (a == nil || !a.kept) && k.object.Get("requireNonExtractable").Truthy() {
-		return mlserr.New(mlserr.KeysExtractable, "cipher suite "+strconv.Itoa(int(id)))
+// keeps reports whether the host makes and keeps the private keys of an algorithm,
+// or nil. It is an error where keys must be non-extractable and would not be;
+// where nobody has the algorithm, that is said instead.
+func (k *Keys) keeps(ctx context.Context, a *algorithm, id suite.ID) (bool, error) {
+	if a != nil {
+		if kept, err := a.kept(ctx); kept || err != nil {
+			return kept, err
+		}
 	}
-	return nil
+	if k.Supports(id) && k.object.Get("requireNonExtractable").Truthy() {
+		return false, mlserr.New(mlserr.KeysExtractable, "cipher suite "+strconv.Itoa(int(id)))
+	}
+	return false, nil
 }
 
 // SignatureKey implements suite.Keys. Beside what Reference returned it takes a
 // private key as softkeys does. Codes: KEY_NOT_FOUND, KEYS_EXTRACTABLE.
 func (k *Keys) SignatureKey(ctx context.Context, id suite.ID, reference []byte) (suite.SignatureKey, error) {
-	a := k.signature[id]
+	a := k.of(signing, id)
 	if a == nil {
-		if err := k.refused(a, id); err != nil {
+		if _, err := k.keeps(ctx, nil, id); err != nil {
 			return nil, err
 		}
 		return k.soft.SignatureKey(ctx, id, reference)
@@ -183,7 +244,7 @@ func (k *Keys) SignatureKey(ctx context.Context, id suite.ID, reference []byte) 
 // private key as softkeys does. Keys that derive from path secrets are among
 // those, so that requireNonExtractable does not apply. Code: KEY_NOT_FOUND.
 func (k *Keys) HPKEKey(ctx context.Context, id suite.ID, reference []byte) (suite.HPKEKey, error) {
-	a := k.group[id]
+	a := k.of(agreeing, id)
 	if a == nil {
 		return k.soft.HPKEKey(ctx, id, reference)
 	}
@@ -202,7 +263,7 @@ func (k *Keys) HPKEKey(ctx context.Context, id suite.ID, reference []byte) (suit
 // takes 125 µs; to import both keys and to derive bits takes WebCrypto 56 (in
 // Firefox 120), and to ask it 25 to 60 more: not enough to take a secret there.
 func (k *Keys) DeriveHPKEKeys(ctx context.Context, id suite.ID, ikm [][]byte) ([]suite.HPKEKey, error) {
-	a := k.group[id]
+	a := k.of(agreeing, id)
 	if a == nil || a.curve == nil {
 		return k.soft.DeriveHPKEKeys(ctx, id, ikm)
 	}
@@ -219,7 +280,7 @@ func (k *Keys) DeriveHPKEKeys(ctx context.Context, id suite.ID, ikm [][]byte) ([
 
 // ValidateHPKEKeys implements suite.Keys.
 func (k *Keys) ValidateHPKEKeys(ctx context.Context, id suite.ID, publicKeys [][]byte) (int, error) {
-	a := k.group[id]
+	a := k.of(agreeing, id)
 	if a == nil || a.curve == nil {
 		return k.soft.ValidateHPKEKeys(ctx, id, publicKeys)
 	}

@@ -299,7 +299,7 @@ func TestX25519Encodings(t *testing.T) {
 // fakeHost is a HostKeys that verifies as it is told: it keeps how many bytes it
 // was asked about and answers with `answer`.
 func fakeHost(algorithms []any, answer any) (*hostkeys.Keys, js.Value) {
-	object := evaluate(`const asked = []; return { algorithms: a, kept: [], asked, verify: async (algorithm, packed) => { asked.push(packed.length); return b; } }`,
+	object := evaluate(`const asked = []; return { algorithms: a, kept: [], nist: async () => a, nistKept: async () => [], asked, verify: async (algorithm, packed) => { asked.push(packed.length); return b; } }`,
 		algorithms, answer)
 	return hostkeys.New(object, hostkeystest.Await), object.Get("asked")
 }
@@ -396,7 +396,8 @@ func TestFailures(t *testing.T) {
 	hostkeys.ForgetPace()
 	object := evaluate(`
 		const fail = async () => { throw new DOMException("no", "OperationError"); };
-		return { algorithms: a, kept: a, generate: fail, generateBytes: fail, key: fail, importKey: fail, sign: fail, verify: fail, diffieHellman: fail, encapsulate: fail };`, list(all...))
+		const all = async () => a;
+		return { algorithms: a, kept: a, nist: all, nistKept: all, generate: fail, generateBytes: fail, key: fail, importKey: fail, sign: fail, verify: fail, diffieHellman: fail, encapsulate: fail };`, list(all...))
 	k := hostkeys.New(object, hostkeystest.Await)
 	soft := softkeys.New()
 	for _, id := range []suite.ID{1, 2} {

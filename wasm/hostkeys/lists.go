@@ -16,7 +16,7 @@ import (
 // Verify implements suite.Keys. The answer is Go's for every input, whoever
 // finds it.
 func (k *Keys) Verify(ctx context.Context, id suite.ID, list []suite.Verification) (int, error) {
-	a := k.signature[id]
+	a := k.of(signing, id)
 	if a == nil || a.curve == nil && pace25519.inGo() {
 		return k.soft.Verify(ctx, id, list)
 	}
@@ -153,7 +153,7 @@ func canonical(point []byte) bool {
 
 // Encapsulate implements suite.Keys.
 func (k *Keys) Encapsulate(ctx context.Context, id suite.ID, publicKeys [][]byte) ([]suite.Encapsulation, error) {
-	a := k.group[id]
+	a := k.of(agreeing, id)
 	if a == nil {
 		return k.soft.Encapsulate(ctx, id, publicKeys)
 	}

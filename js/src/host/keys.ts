@@ -16,42 +16,51 @@ const curves: Record<string, { size: number; hash: string }> = {
   "P-521": { size: 66, hash: "SHA-512" },
 };
 
+/** What most clients use, and what takes a new thread 10 ms to try. */
+const modern = ["Ed25519", "X25519"];
+const nist = Object.keys(curves);
+
 /** What a browser can do. */
 interface Abilities {
   algorithms: string[];
   /** Private keys, one of each kind, by algorithm. */
   samples: Map<string, CryptoKey[]>;
+  /** Those that a database can keep, once that was tried. */
+  kept?: Promise<string[]> | undefined;
 }
 
-let abilities: Promise<Abilities> | undefined;
+const abilities = new Map<string[], Promise<Abilities>>();
 
-/** Finds out, by trying, what this browser can do; once a thread. */
-export function detect(): Promise<Abilities> {
-  return (abilities ??= (async () => {
-    const samples = new Map<string, CryptoKey[]>();
-    const attempts = [...Object.keys(curves), "Ed25519", "X25519"].map(async (name) => {
-      const keys = await attempt(name);
-      if (keys) samples.set(name, keys);
-      return keys ? [name] : [];
-    });
-    return { algorithms: (await Promise.all(attempts)).flat(), samples };
-  })());
+/** Finds out, by trying, what of some algorithms this browser can do; once a thread. */
+export function detect(names = modern): Promise<Abilities> {
+  const found = abilities.get(names) ?? tried(names);
+  abilities.set(names, found);
+  return found;
 }
 
-let keepable: Promise<string[]> | undefined;
+async function tried(names: string[]): Promise<Abilities> {
+  const samples = new Map<string, CryptoKey[]>();
+  const attempts = names.map(async (name) => {
+    const keys = await attempt(name);
+    if (keys) samples.set(name, keys);
+    return keys ? [name] : [];
+  });
+  return { algorithms: (await Promise.all(attempts)).flat(), samples };
+}
 
 /** The algorithms whose private keys a database can keep as they are: the same for all databases of a thread. */
-async function kept({ algorithms, samples }: Abilities, store: HostStore): Promise<string[]> {
+async function kept(found: Abilities, store: HostStore): Promise<string[]> {
+  const { algorithms, samples } = found;
   if (store.wrapsKeys || !store.keeps) return algorithms;
   const keys = algorithms.flatMap((name) => samples.get(name)!.map((key) => ({ name, key })));
-  keepable ??= store.keeps(keys.map(({ key }) => key)).then((keeps) => {
+  found.kept ??= store.keeps(keys.map(({ key }) => key)).then((keeps) => {
     const lost = keys.filter((_, i) => !keeps[i]).map(({ name }) => name);
     return algorithms.filter((name) => !lost.includes(name));
   });
   try {
-    return await keepable;
+    return await found.kept;
   } catch (error) {
-    keepable = undefined;
+    found.kept = undefined;
     throw error;
   }
 }
@@ -62,6 +71,8 @@ export async function openKeys(store: HostStore, requireNonExtractable: boolean)
   return {
     algorithms: found.algorithms,
     kept: await kept(found, store),
+    nist: async () => (await detect(nist)).algorithms,
+    nistKept: async () => kept(await detect(nist), store),
     requireNonExtractable,
     async generate(kind, algorithm, name) {
       // A key that is to be wrapped must be extractable until it is; what the

@@ -18,5 +18,7 @@ function memoryStore(wrapsKeys) {
 export async function open({ wrapsKeys = false, requireNonExtractable = false, ...settings } = {}) {
   const store = memoryStore(wrapsKeys);
   const keys = await openKeys(store, requireNonExtractable);
-  return { ...keys, ...settings, store };
+  const { algorithms, kept } = settings;
+  const given = { ...(algorithms && { nist: async () => algorithms }), ...(kept && { nistKept: async () => kept }) };
+  return { ...keys, ...given, ...settings, store };
 }
