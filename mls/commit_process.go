@@ -16,7 +16,7 @@ import (
 // processCommit is RFC 9420, Section 12.4.2, for a commit of another client
 // whose signature holds. It touches nothing that can be reached from s. A nil
 // staged with a nil error means that the commit removes this client.
-func (s *state) processCommit(ctx context.Context, c *Client, v *framing.Verified) (*staged, error) {
+func (s *state) processCommit(ctx context.Context, c *Client, v *framing.Verified) (processed *staged, err error) {
 	content := v.Content()
 	if content.Content.Sender.Type == message.SenderNewMemberCommit {
 		return s.processExternalCommit(ctx, c, content)
@@ -39,9 +39,20 @@ func (s *state) processCommit(ctx context.Context, c *Client, v *framing.Verifie
 		return nil, err
 	}
 	if commit.Path != nil {
-		if err := e.checkPathLeaf(ctx, c, commit.Path, committer, list, app); err != nil {
+		var checks *leafChecks
+		if checks, err = e.checkPathLeaf(commit.Path, committer, list, app); err != nil {
 			return nil, err
 		}
+		// The application is asked while the new epoch is derived; nothing comes of
+		// that before it has answered, and what it says is said first.
+		checked, drop := ahead(ctx, func(ctx context.Context) error { return checks.run(ctx, c, s.suite) })
+		defer drop()
+		defer func() {
+			if bad := checked(); bad != nil {
+				processed.wipe()
+				processed, err = nil, bad
+			}
+		}()
 		if err := app.editor.MergePath(committer, commit.Path, app.added); err != nil {
 			return nil, err
 		}
@@ -77,6 +88,14 @@ func (s *state) processCommit(ctx context.Context, c *Client, v *framing.Verifie
 		return nil, err
 	}
 	return next.complete(c, e.identityAfter(list), newTree, newCensus, private), nil
+}
+
+// wipe forgets an epoch that does not begin after all.
+func (st *staged) wipe() {
+	if st != nil {
+		st.epoch.secrets.Wipe()
+		st.epoch.ratchets.Wipe()
+	}
 }
 
 // complete fills in what the key schedule does not give. After a ReInit the group
@@ -132,28 +151,28 @@ func (e *epoch) identityAfter(list *proposalList) *Identity {
 }
 
 // checkPathLeaf judges the leaf of a member's path (C4; RFC 9420, Section
-// 7.3), before it is merged.
-func (e *epoch) checkPathLeaf(ctx context.Context, c *Client, path *message.UpdatePath, committer treemath.LeafIndex, list *proposalList, app *applied) error {
+// 7.3), before it is merged, less the checks that it returns.
+func (e *epoch) checkPathLeaf(path *message.UpdatePath, committer treemath.LeafIndex, list *proposalList, app *applied) (*leafChecks, error) {
 	old := e.tree.Leaf(committer)
 	rules, err := newLeafRules(app.extensions, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := rules.check(&path.LeafNode, message.LeafNodeSourceCommit); err != nil {
-		return err
+		return nil, err
 	}
 	if bytes.Equal(old.EncryptionKey, path.LeafNode.EncryptionKey) {
-		return mlserr.New(mlserr.EncryptionKeyReused, "C4")
+		return nil, mlserr.New(mlserr.EncryptionKeyReused, "C4")
 	}
 	if err := e.checkPathSignatureKey(&path.LeafNode, committer, list); err != nil {
-		return err
+		return nil, err
 	}
-	var checks leafChecks
+	checks := new(leafChecks)
 	checks.replacement(e.suite, e.context.GroupID, old, &path.LeafNode, committer, PlaceCommit)
 	if err := checks.pathKeys(path); err != nil {
-		return err
+		return nil, err
 	}
-	return checks.run(ctx, c, e.suite)
+	return checks, nil
 }
 
 // processExternalCommit is RFC 9420, Section 12.4.3.2, for the members. Also for

@@ -23,7 +23,15 @@ type leafChecks struct {
 
 // run does what was gathered (L1, L12, L14): no leaf comes in past it (S9). Codes:
 // INVALID_SIGNATURE, INVALID_PUBLIC_KEY, CREDENTIAL_REJECTED, SUCCESSOR_REJECTED.
+// The application is asked first, and answers while the rest is done; what the keys
+// and the signatures show is said first.
 func (l *leafChecks) run(ctx context.Context, c *Client, s *suite.Suite) error {
+	authenticated := func() error { return nil }
+	if len(l.claims) > 0 {
+		wait, drop := ahead(ctx, func(ctx context.Context) error { return c.auth.Authenticate(ctx, l.claims) })
+		defer drop()
+		authenticated = wait
+	}
 	if len(l.hpkeKeys) > 0 {
 		bad, err := c.keys.ValidateHPKEKeys(ctx, s.ID(), l.hpkeKeys)
 		if err != nil {
@@ -36,10 +44,8 @@ func (l *leafChecks) run(ctx context.Context, c *Client, s *suite.Suite) error {
 	if err := s.Verify(ctx, c.keys, l.signatures); err != nil {
 		return err
 	}
-	if len(l.claims) > 0 {
-		if err := c.auth.Authenticate(ctx, l.claims); err != nil {
-			return refused(mlserr.CredentialRejected, "L1", err)
-		}
+	if err := authenticated(); err != nil {
+		return refused(mlserr.CredentialRejected, "L1", err)
 	}
 	for _, pair := range l.successors {
 		if err := c.auth.Succeeds(ctx, pair[0], pair[1]); err != nil {

@@ -72,7 +72,7 @@ interface LoadedScope {
   revision: number;
   head: KnownHead | undefined;
   sum: Sum;
-  /** The records that the head holds, in the clear; what was written last comes last. They are wiped when they are replaced. */
+  /** The records that the head holds, in the clear. They are wiped when they are replaced. */
   inline: Map<string, Bytes>;
   /** Those in rows of their own. */
   records: Map<string, Known>;
@@ -586,10 +586,12 @@ export class DatabaseStore implements KeyStore, RecordStore {
       const value = change.values[i] as Bytes;
       (value.length > small ? own : inline).set(name, value);
     });
-    // Where there is no room, what was not written for the longest time goes into rows of its own.
+    // Where there is no room, the largest go into rows of their own, which are the fewest:
+    // what is small and soon deleted stays.
     let size = 0;
     for (const value of inline.values()) size += value.length;
-    for (const [name, value] of inline) {
+    const largest = size > room ? [...inline].sort(([, a], [, b]) => b.length - a.length) : [];
+    for (const [name, value] of largest) {
       if (size <= room) break;
       size -= value.length;
       inline.delete(name);
