@@ -73,6 +73,61 @@ func TestSameProgram(t *testing.T) {
 	}
 }
 
+// TestBuckets: the start function writes what the linker had written, and the binary
+// is less by most of it.
+func TestBuckets(t *testing.T) {
+	file := build(t)
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections, err := parse(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory, err := load(find(sections, dataSection).content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	functions, err := dropLines(memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := bytes.Clone(memory)
+	at, count, err := dropBuckets(memory, functions)
+	if err != nil || bytes.Equal(memory, want) {
+		t.Fatalf("nothing was dropped: %v", err)
+	}
+	if err := run([]string{file}); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := count * buckets * bucketSize
+	if len(before)-len(after) < size/2 {
+		t.Errorf("%d bytes of %d, with %d bytes of buckets", len(after), len(before), size)
+	}
+	expected := filepath.Join(t.TempDir(), "memory")
+	if err := os.WriteFile(expected, want, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("node", "-e", `
+		const { readFileSync } = require("fs");
+		const module = new WebAssembly.Module(readFileSync(process.argv[1])), want = readFileSync(process.argv[2]);
+		const imports = {};
+		for (const { module: of, name } of WebAssembly.Module.imports(module)) (imports[of] ??= {})[name] = () => {};
+		const { mem } = new WebAssembly.Instance(module, imports).exports;
+		console.log(want.equals(Buffer.from(mem.buffer, 0, want.length)));`, file, expected).CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != "true" {
+		t.Errorf("the memory is another when the program begins: %v\n%s", err, out)
+	}
+	if _, _, err := dropBuckets(memory, functions); err == nil {
+		t.Errorf("there are no buckets at %d any more, and they are found", at)
+	}
+}
+
 // segments returns how many segments the data of a module has.
 func segments(t *testing.T, module []byte) int {
 	r := reader{b: module, at: len(header)}
