@@ -281,10 +281,10 @@ func TestFrozen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, scope := range []mls.Scope{mls.ClientScope, mls.GroupScope(frozenID)} {
-		if was, is := fz.stores["bob"].Record(scope, "format"), old.store.Record(scope, "format"); was[0] != 1 || is[0] != 3 {
+		if was, is := fz.stores["bob"].Record(scope, "format"), old.store.Record(scope, "format"); was[0] != 1 || is[0] != 4 {
 			t.Errorf("%s: format %d became %d", scope, was, is)
 		}
-		old.store.SetRecord(scope, "format", []byte{4})
+		old.store.SetRecord(scope, "format", []byte{5})
 	}
 	_, err := mls.Open(ctx, mls.Config{Keys: kitKeys, Store: old.store, Authenticator: policy{}})
 	wantCode(t, err, mlserr.StateVersion)

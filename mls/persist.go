@@ -27,7 +27,8 @@ import (
 //	2  state: the shared leaf key, what is known of a restored backup, a list that
 //	   is empty now; key packages: what they are kept for
 //	3  the inbox has blocks; the log of what was sent says what it may lack
-const formatVersion = 3
+//	4  the tree has bundles
+const formatVersion = 4
 
 // Record names. Of a client's scope:
 const (
@@ -44,6 +45,7 @@ const (
 	recordState    = "state"     // status, past epochs, resumption PSKs, digests
 	recordEpoch    = "epoch"     // the current epoch, less its tree and ratchets
 	recordPage     = "page/"     // a page of the current tree
+	recordPages    = "pages/"    // number: several pages, as far as they have no record of their own
 	recordRatchet  = "ratchet/"  // epoch "/" record of its secret tree
 	recordPast     = "past/"     // a past epoch, less its ratchets
 	recordProposal = "proposal/" // position among the cached proposals
@@ -363,23 +365,12 @@ func (g *Group) changeEpoch(c *Change, l *live, old *state, out *outcome) {
 	}
 	if next.epoch == nil {
 		c.Delete = append(c.Delete, recordEpoch)
-		if before != nil {
-			put, _ := before.ChangedPages(nil)
-			for _, p := range put {
-				c.Delete = append(c.Delete, recordPage+p.ID.Name())
-			}
-		}
+		l.changeTree(c, out, before, nil)
 		deleteRatchets(c, old.epoch.context.Epoch, old.epoch.ratchets)
 		return
 	}
 	c.Put[recordEpoch] = next.epoch.marshal()
-	put, deleted := next.epoch.tree.ChangedPages(before)
-	for _, p := range put {
-		c.Put[recordPage+p.ID.Name()] = p.Data
-	}
-	for _, id := range deleted {
-		c.Delete = append(c.Delete, recordPage+id.Name())
-	}
+	l.changeTree(c, out, before, next.epoch.tree)
 	prefix := recordRatchet + strconv.FormatUint(next.epoch.context.Epoch, 10) + "/"
 	next.epoch.ratchets.Records(func(name string, record []byte) { c.Put[prefix+name] = record })
 	if old.epoch != nil && !next.retains(old.epoch.ratchets) {
@@ -781,12 +772,16 @@ func (c *Client) loadGroup(ctx context.Context, id []byte, records Records) (*li
 	if !bytes.Equal(s.groupID, id) {
 		return nil, corrupt(recordState, nil)
 	}
+	bundles, pages, err := pageRecords(records)
+	if err != nil {
+		return nil, err
+	}
 	if b, ok := records[recordEpoch]; ok {
-		pages := func(id tree.PageID) ([]byte, bool) { b, ok := records[recordPage+id.Name()]; return b, ok }
 		ratchets := ratchetRecords(records)
 		if s.epoch, err = c.loadEpoch(ctx, s.suite, recordEpoch, b, pages, ratchets); err != nil {
 			return nil, err
 		}
+		l.keepBundles(bundles)
 	}
 	for _, number := range past {
 		p, err := c.loadPast(s, number, records)
@@ -808,7 +803,7 @@ func (c *Client) loadGroup(ctx context.Context, id []byte, records Records) (*li
 		s.proposals = append(s.proposals, p)
 	}
 	if b, ok := records[recordPending]; ok {
-		if s.pending, err = c.loadPending(ctx, s, b, records); err != nil {
+		if s.pending, err = c.loadPending(ctx, s, b, pages); err != nil {
 			return nil, err
 		}
 	}
@@ -1004,7 +999,7 @@ func (c *Client) loadProposal(ctx context.Context, s *suite.Suite, name string, 
 	return p, nil
 }
 
-func (c *Client) loadPending(ctx context.Context, s *state, b []byte, records Records) (*pendingCommit, error) {
+func (c *Client) loadPending(ctx context.Context, s *state, b []byte, pages func(tree.PageID) ([]byte, bool)) (*pendingCommit, error) {
 	p := &pendingCommit{next: &staged{own: true}}
 	st := p.next
 	var epochBytes []byte
@@ -1045,7 +1040,7 @@ func (c *Client) loadPending(ctx context.Context, s *state, b []byte, records Re
 	if err != nil {
 		return nil, err
 	}
-	pages := func(id tree.PageID) ([]byte, bool) {
+	changed := func(id tree.PageID) ([]byte, bool) {
 		name := id.Name()
 		if b, ok := put[name]; ok {
 			return b, true
@@ -1053,10 +1048,9 @@ func (c *Client) loadPending(ctx context.Context, s *state, b []byte, records Re
 		if deleted[name] || st.external {
 			return nil, false
 		}
-		b, ok := records[recordPage+name]
-		return b, ok
+		return pages(id)
 	}
-	st.epoch, err = c.loadEpoch(ctx, s.suite, recordPending, epochBytes, pages, func(_ uint64, name string) ([]byte, bool) {
+	st.epoch, err = c.loadEpoch(ctx, s.suite, recordPending, epochBytes, changed, func(_ uint64, name string) ([]byte, bool) {
 		b, ok := ratchets[name]
 		return b, ok
 	})

@@ -18,6 +18,8 @@ type live struct {
 	inbox  map[uint64]*InboxEntry
 	blocks map[uint64]*inboxBlock // of those entries that share a record
 	sent   sentLog
+	// bundles are the records with several pages of the tree.
+	bundles []bundle
 	// reserve changes with every send: see reserve.go.
 	reserve reserve
 }
@@ -42,6 +44,9 @@ type outcome struct {
 	lacks    int
 	// client is what else happens to the client's scope, in the same batch.
 	client *clientChange
+	// bundles are those of the tree after it, where it has bundled, once change knows.
+	bundles []bundle
+	bundled bool
 	// kept and dropped are names of keys: see settleKeys.
 	kept, dropped []string
 	// create: the scope may hold leavings of a former membership; drop them.
@@ -223,6 +228,9 @@ func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
 	}
 	if out.sentBlocks != nil {
 		l.sent.put(out.sent, out.sentBlocks, out.sentDropped, out.lacks)
+	}
+	if out.bundled {
+		l.bundles = out.bundles
 	}
 	if out.next != nil {
 		l.state = out.next

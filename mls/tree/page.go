@@ -3,6 +3,7 @@ package tree
 import (
 	"bytes"
 	"hash/maphash"
+	"iter"
 	"strconv"
 
 	"webmls/mls/message"
@@ -195,6 +196,36 @@ type Page struct {
 	ID   PageID
 	Data []byte
 }
+
+// PageCount is the number of pages of the tree.
+func (t *Tree) PageCount() int {
+	n := 0
+	for _, pages := range t.tiers {
+		n += len(pages)
+	}
+	return n
+}
+
+// PageIDs returns the ids of all pages of the tree.
+func (t *Tree) PageIDs() iter.Seq[PageID] {
+	return func(yield func(PageID) bool) {
+		for tier, pages := range t.tiers {
+			for number := range pages {
+				if !yield(PageID{uint8(tier), uint32(number)}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// HasPage reports whether the tree has a page of an id.
+func (t *Tree) HasPage(id PageID) bool {
+	return int(id.Tier) < len(t.tiers) && uint64(id.Number) < uint64(len(t.tiers[id.Tier]))
+}
+
+// Page returns a page that the tree has.
+func (t *Tree) Page(id PageID) Page { return Page{id, t.marshalPage(id)} }
 
 // ChangedPages lists what a store that holds old must put and delete to hold
 // t. old is nil where it holds nothing. Pages that t shares with old are found
