@@ -80,7 +80,7 @@ func (c *Client) CreateGroup(ctx context.Context, identityID []byte, opts GroupO
 	if err != nil {
 		return nil, err
 	}
-	return c.adopt(ctx, id, &state{status: StatusActive, suite: e.suite, groupID: id, epoch: e}, false, nil)
+	return c.adopt(ctx, id, &state{status: StatusActive, suite: e.suite, groupID: id, epoch: e}, false, nil, nil)
 }
 
 // firstEpoch is epoch 0 of a group of one (RFC 9420, Section 11).
@@ -150,8 +150,9 @@ func (c *Client) firstEpoch(ctx context.Context, identity *Identity, id []byte, 
 // adopt stores a state as a new group of this client. It takes the place of a
 // group with the same id that this client is no longer in, or, when succeeds is
 // set, of one that was reinitialized to that id (RFC 9420, Section 11.2), and of
-// no other (W5, S11); the inbox stays. more is put into the same batch.
-func (c *Client) adopt(ctx context.Context, id []byte, s *state, succeeds bool, more func(change *clientChange)) (*Group, error) {
+// no other (W5, S11); the inbox stays. What accepted refuses, unless it is nil, is not
+// stored. more is put into the same batch.
+func (c *Client) adopt(ctx context.Context, id []byte, s *state, succeeds bool, accepted func() error, more func(change *clientChange)) (*Group, error) {
 	g, err := c.handle(ctx, id)
 	if err != nil {
 		return nil, err
@@ -170,7 +171,7 @@ func (c *Client) adopt(ctx context.Context, id []byte, s *state, succeeds bool, 
 		if more != nil {
 			more(change)
 		}
-		return &outcome{next: s, create: true, client: change, wipe: old.wipers()}, nil
+		return &outcome{next: s, create: true, accepted: accepted, client: change, wipe: old.wipers()}, nil
 	})
 	if err != nil {
 		return nil, err

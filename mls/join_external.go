@@ -92,8 +92,12 @@ func (c *Client) createExternalCommit(ctx context.Context, identity *Identity, i
 	}
 	leaves, keys := countNodes(nodes)
 	progressOf(ctx).plan(leaves + keys + leaves) // each signature, each key, and what the path is encrypted to
-	t, members, err := c.checkGroupInfo(ctx, s, info, nodes)
+	t, members, accepted, drop, err := c.checkGroupInfo(ctx, s, info, nodes)
 	if err != nil {
+		return nil, err
+	}
+	defer drop()
+	if err := accepted(); err != nil {
 		return nil, err
 	}
 	externalPub, ok, err := info.Extensions.ExternalPub()

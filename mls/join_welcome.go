@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"strconv"
+	"sync"
 
 	"webmls/mls/message"
 	"webmls/mls/mlserr"
@@ -45,14 +46,15 @@ func (c *Client) JoinGroup(ctx context.Context, welcome []byte, opts JoinOptions
 	}
 	leaves, keys := countNodes(nodes)
 	p.plan(leaves + keys) // each signature, each key
-	st, err := j.join(ctx, nodes)
+	st, accepted, drop, err := j.join(ctx, nodes)
 	if err != nil {
 		return nil, err
 	}
+	defer drop()
 	if j.own.lastResort {
 		st.sharedLeaf = j.own.leafName
 	}
-	return c.adopt(ctx, st.groupID, st, j.reinitializes(), func(change *clientChange) {
+	g, err = c.adopt(ctx, st.groupID, st, j.reinitializes(), accepted, func(change *clientChange) {
 		ref := string(entry.NewMember)
 		change.group, change.consumed = string(st.groupID), ref
 		free := change.condition
@@ -63,6 +65,13 @@ func (c *Client) JoinGroup(ctx context.Context, welcome []byte, opts JoinOptions
 			return free(s)
 		}
 	})
+	if err != nil {
+		for _, wipe := range st.wipers() {
+			wipe()
+		}
+		return nil, err
+	}
+	return g, nil
 }
 
 // findKeyPackage finds the entry of a Welcome that is for this client (W1).
@@ -201,61 +210,70 @@ func countNodes(nodes message.RatchetTree) (leaves, all int) {
 
 // checkGroupInfo is what a joiner of either kind checks of a GroupInfo and its
 // tree (W4, W6 to W11, W15, L1 to L10): the signature of the signer, the tree
-// hash, every parent hash, every leaf. The Authenticator is asked for all of them
-// (L1, S9). It returns the tree and its census.
-func (c *Client) checkGroupInfo(ctx context.Context, s *suite.Suite, info *message.GroupInfo, nodes message.RatchetTree) (*tree.Tree, *census, error) {
+// hash, every parent hash, every leaf. It returns the tree and its census while the
+// signatures of the leaves are still being verified, which takes longest, so that the
+// caller can make what rests on them: nothing may be stored or released before
+// accepted has returned nil. It waits for them, and asks the Authenticator for all
+// leaves when they hold (L1, S9). drop, to be deferred, ends what nobody waits for.
+func (c *Client) checkGroupInfo(ctx context.Context, s *suite.Suite, info *message.GroupInfo, nodes message.RatchetTree) (t *tree.Tree, members *census, accepted func() error, drop func(), err error) {
 	group := &info.GroupContext
 	if group.CipherSuite != s.ID() {
-		return nil, nil, mlserr.New(mlserr.GroupInfoInvalid, "W6: cipher suite")
+		return nil, nil, nil, nil, mlserr.New(mlserr.GroupInfoInvalid, "W6: cipher suite")
 	}
 	if len(group.GroupID) == 0 {
-		return nil, nil, mlserr.New(mlserr.GroupInfoInvalid, "empty group id")
+		return nil, nil, nil, nil, mlserr.New(mlserr.GroupInfoInvalid, "empty group id")
 	}
-	verified, drop := ahead(ctx, func(ctx context.Context) error {
+	verified, end := ahead(ctx, func(ctx context.Context) error {
 		if leaves, _ := countNodes(nodes); leaves > c.limits.MaxMembers {
 			return nil // refused below
 		}
 		return tree.VerifyLeavesOf(ctx, c.keys, s, group.GroupID, nodes)
 	})
-	defer drop()
-	t, err := tree.Import(s, nodes)
+	refuse := func(err error) (*tree.Tree, *census, func() error, func(), error) {
+		end()
+		return nil, nil, nil, nil, err
+	}
+	t, err = tree.Import(s, nodes)
 	if err != nil {
-		return nil, nil, err
+		return refuse(err)
 	}
 	if t.MemberCount() > c.limits.MaxMembers {
-		return nil, nil, mlserr.New(mlserr.TooLarge, "members")
+		return refuse(mlserr.New(mlserr.TooLarge, "members"))
 	}
 	if !bytes.Equal(t.Hash(), group.TreeHash) {
-		return nil, nil, mlserr.New(mlserr.TreeHashMismatch, "W7")
+		return refuse(mlserr.New(mlserr.TreeHashMismatch, "W7"))
 	}
 	signer := t.Leaf(info.Signer)
 	if signer == nil {
-		return nil, nil, mlserr.New(mlserr.InvalidSender, "W4: signer")
+		return refuse(mlserr.New(mlserr.InvalidSender, "W4: signer"))
 	}
 	if err := s.Verify(ctx, c.keys, []suite.Verification{info.Verification(s, signer.SignatureKey)}); err != nil {
-		return nil, nil, refused(mlserr.InvalidSignature, "W4: group info", err)
+		return refuse(refused(mlserr.InvalidSignature, "W4: group info", err))
 	}
 	if err := t.Validate(); err != nil {
-		return nil, nil, err
+		return refuse(err)
 	}
-	members := newCensus(t)
+	members = newCensus(t)
 	if err := c.checkTreeLeaves(t, group, members); err != nil {
-		return nil, nil, err
+		return refuse(err)
 	}
 	if err := t.ValidateKeys(ctx, c.keys); err != nil {
-		return nil, nil, err
+		return refuse(err)
 	}
 	claims, senders := treeClaims(t, group)
-	if err := verified(); err != nil {
-		return nil, nil, err
-	}
-	if senders != nil {
-		return nil, nil, senders
-	}
-	if err := c.auth.Authenticate(ctx, claims); err != nil {
-		return nil, nil, refused(mlserr.CredentialRejected, "L1", err)
-	}
-	return t, members, nil
+	accepted = sync.OnceValue(func() error {
+		if err := verified(); err != nil {
+			return err
+		}
+		if senders != nil {
+			return senders
+		}
+		if err := c.auth.Authenticate(ctx, claims); err != nil {
+			return refused(mlserr.CredentialRejected, "L1", err)
+		}
+		return nil
+	})
+	return t, members, accepted, end, nil
 }
 
 // checkTreeLeaves is W9 and W15: each leaf by the rules of Section 7.3.
@@ -296,16 +314,34 @@ func treeClaims(t *tree.Tree, group *message.GroupContext) ([]Claim, error) {
 	return claims, err
 }
 
-// join checks the group and derives its state (W4 to W17).
-func (j *joining) join(ctx context.Context, nodes message.RatchetTree) (*state, error) {
+// join checks the group and derives its state (W4 to W17), which may be stored when
+// accepted has returned nil. drop, to be deferred, ends what nobody waits for.
+func (j *joining) join(ctx context.Context, nodes message.RatchetTree) (st *state, accepted func() error, drop func(), err error) {
 	c, s, info := j.client, j.suite, &j.info
-	t, members, err := c.checkGroupInfo(ctx, s, info, nodes)
+	t, members, believed, drop, err := c.checkGroupInfo(ctx, s, info, nodes)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
-	if err := j.checkResumption(ctx, t); err != nil {
-		return nil, err
+	accepted = func() error {
+		if err := believed(); err != nil {
+			return err
+		}
+		return j.checkResumption(ctx, t)
 	}
+	st, err = j.derive(ctx, t, members)
+	if err != nil {
+		defer drop()
+		if refusal := accepted(); refusal != nil {
+			err = refusal // what a group is refused for does not depend on who is faster
+		}
+		return nil, nil, nil, err
+	}
+	return st, accepted, drop, nil
+}
+
+// derive derives the state of a member (W12 to W14) of a group with a tree.
+func (j *joining) derive(ctx context.Context, t *tree.Tree, members *census) (*state, error) {
+	c, s, info := j.client, j.suite, &j.info
 	self, err := j.ownLeaf(t)
 	if err != nil {
 		return nil, err

@@ -115,7 +115,7 @@ func (g *Group) found(ctx context.Context, old *state, f founding, opts Successo
 		return nil, nil, err
 	}
 	s.pending = pending
-	next, err := c.adopt(ctx, id, s, f.usage == message.ResumptionReInit, nil)
+	next, err := c.adopt(ctx, id, s, f.usage == message.ResumptionReInit, nil, nil)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -49,6 +49,8 @@ type outcome struct {
 	bundled bool
 	// kept and dropped are names of keys: see settleKeys.
 	kept, dropped []string
+	// accepted, where it is not nil, is asked before it is stored; an error refuses it. It may ask the application.
+	accepted func() error
 	// create: the scope may hold leavings of a former membership; drop them.
 	create bool
 	// forget: the group is deleted.
@@ -123,6 +125,14 @@ func (g *Group) run(ctx context.Context, granted func() error, step func(l *live
 		}
 		g.expire(l, out)
 		g.settleKeys(l, out)
+		if out.accepted != nil {
+			if err := out.accepted(); err != nil {
+				if l.rev == 0 {
+					g.drop() // it was presumed that there is nothing
+				}
+				return err
+			}
+		}
 		if out.client != nil && !clientLocked {
 			unlock, err := g.client.lockScope(ctx, ClientScope)
 			if err != nil {

@@ -416,7 +416,7 @@ var table = []Rule{
 		Tests: []Test{{"mls", "TestForgedWelcome", "path_secret"}, {"mls", "TestForgedWelcome", "path_secret of a commit without a path"},
 			{"mls", "TestForgedWelcome", "parent: the root's key"}, {"mls/tree", "TestJoinPrivateRefuses", ""}}},
 	{ID: "W14", Section: "12.4.3.1", Says: "the confirmation tag is that of the epoch",
-		At: []Place{{"mls/join_welcome.go", "joining.join", "ConfirmationTag"}},
+		At: []Place{{"mls/join_welcome.go", "joining.derive", "ConfirmationTag"}},
 		Tests: []Test{{"mls", "TestForgedWelcome", "confirmation_tag"}, {"mls", "TestForgedWelcome", "epoch"},
 			{"mls", "TestForgedWelcome", "confirmed_transcript_hash"}}},
 	{ID: "W15", Section: "13.4", Says: "the joiner supports the group context's extensions",
