@@ -146,10 +146,7 @@ describe("extension", { timeout: 180_000 }, () => {
 
   step("a text is written over the page, sealed into the field, and opened where it is posted", async () => {
     await alice.page.bringToFront();
-    await alice.page.type("#field", "notes: draft");
-    const { x, y, width } = await alice.page.$eval("#field", (e) => e.getBoundingClientRect().toJSON());
-    await alice.page.mouse.click(x + width - 20, y + 18);
-    const frame = await alice.page.waitForFrame((one) => one.url().includes("/compose.html"));
+    const frame = await alice.extension.composing(alice.page, "notes: draft");
     const area = await frame.waitForSelector("textarea");
     await until("the draft is in the frame", () => frame.evaluate(() => document.querySelector("textarea").value === "notes: draft"));
     await area.evaluate((e) => e.select());

@@ -22,6 +22,11 @@ export async function until(what, question, time = patience) {
   }
 }
 
+/** Whether a frame answers: puppeteer holds each new frame of another process until it has seen it, and now and then forgets to let it go. */
+export function answers(frame) {
+  return Promise.race([frame.evaluate(() => true).catch(() => false), sleep(2000, false)]);
+}
+
 /** The popup's own way of asking, as a script that defines `asking`. */
 async function askingScript() {
   const { build } = createRequire(join(root, "web/extension/package.json"))("esbuild");
@@ -137,14 +142,26 @@ export class Extension {
       const frames = await this.#frames(page);
       shown = frames.map((one) => one?.replace(/\s+/g, " ").trim());
       if (shown.some((one) => one?.includes(text))) return true;
-      // Puppeteer holds each new frame of another process until it has seen it, and now and then forgets to let it go.
-      if (frames.includes(null)) await page.reload();
+      if (frames.includes(null)) await page.reload(); // see answers()
       return false;
     };
     await until(`${this.name} is shown “${text}”`, found).catch(async (error) => {
       const marks = await page.evaluate(() => [...document.querySelectorAll("webmls-frame")].map((e) => `${e.getAttribute("state")} at ${e.getBoundingClientRect().y}`));
       throw new Error(`${error.message}, but only ${JSON.stringify({ shown, marks })}`);
     });
+  }
+
+  /** Writes a draft into the field of a page, and opens the frame in which it goes on. */
+  async composing(page, draft) {
+    for (let tries = 1; ; tries++) {
+      await page.$eval("#field", (e) => (e.value = ""));
+      await page.type("#field", draft);
+      const { x, y, width } = await page.$eval("#field", (e) => e.getBoundingClientRect().toJSON());
+      await page.mouse.click(x + width - 20, y + 18);
+      const frame = await until("the composing frame is there", () => page.frames().find((one) => one.url().startsWith(`chrome-extension://${this.id}/compose.html`)));
+      if ((await answers(frame)) || tries === 3) return frame;
+      await page.reload();
+    }
   }
 
   remove() {
