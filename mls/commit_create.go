@@ -630,12 +630,8 @@ func (g *Group) ClearPendingCommit(ctx context.Context) (err error) {
 		if s.status == StatusJoining {
 			next.status = StatusRemoved
 		}
-		return &outcome{next: &next, wipe: s.pending.wipers()}, nil
+		return &outcome{next: &next, wipe: []func(){s.pending.next.epoch.wipe}}, nil
 	})
-}
-
-func (p *pendingCommit) wipers() []func() {
-	return []func(){p.next.epoch.secrets.Wipe, p.next.epoch.ratchets.Wipe}
 }
 
 // applyPending is the step behind ApplyPendingCommit and a returning own commit.

@@ -49,7 +49,9 @@ func (s *state) processCommit(ctx context.Context, c *Client, v *framing.Verifie
 		defer drop()
 		defer func() {
 			if bad := checked(); bad != nil {
-				processed.wipe()
+				if processed != nil {
+					processed.epoch.wipe()
+				}
 				processed, err = nil, bad
 			}
 		}()
@@ -88,14 +90,6 @@ func (s *state) processCommit(ctx context.Context, c *Client, v *framing.Verifie
 		return nil, err
 	}
 	return next.complete(c, e.identityAfter(list), newTree, newCensus, private), nil
-}
-
-// wipe forgets an epoch that does not begin after all.
-func (st *staged) wipe() {
-	if st != nil {
-		st.epoch.secrets.Wipe()
-		st.epoch.ratchets.Wipe()
-	}
 }
 
 // complete fills in what the key schedule does not give. After a ReInit the group

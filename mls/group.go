@@ -53,9 +53,7 @@ func (g *Group) drop() {
 	if g.live == nil {
 		return
 	}
-	for _, wipe := range g.live.state.wipers() {
-		wipe()
-	}
+	g.live.state.wipe()
 	g.live.reserve.wipe()
 	g.live = nil
 }

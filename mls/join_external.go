@@ -73,7 +73,7 @@ func (c *Client) JoinExternal(ctx context.Context, identityID, groupInfo []byte,
 		next.pending = pending
 		out := &outcome{next: &next}
 		if p := l.state.pending; p != nil {
-			out.wipe = p.wipers()
+			out.wipe = []func(){p.next.epoch.wipe}
 		}
 		return out, nil
 	})
@@ -92,14 +92,15 @@ func (c *Client) createExternalCommit(ctx context.Context, identity *Identity, i
 	}
 	leaves, keys := countNodes(nodes)
 	progressOf(ctx).plan(leaves + keys + leaves) // each signature, each key, and what the path is encrypted to
-	t, members, accepted, drop, err := c.checkGroupInfo(ctx, s, info, nodes)
+	checked, err := c.checkGroupInfo(ctx, s, info, nodes)
 	if err != nil {
 		return nil, err
 	}
-	defer drop()
-	if err := accepted(); err != nil {
+	defer checked.drop()
+	if err := checked.accepted(); err != nil {
 		return nil, err
 	}
+	t, members := checked.tree, checked.census
 	externalPub, ok, err := info.Extensions.ExternalPub()
 	if err != nil {
 		return nil, err

@@ -46,15 +46,15 @@ func (c *Client) JoinGroup(ctx context.Context, welcome []byte, opts JoinOptions
 	}
 	leaves, keys := countNodes(nodes)
 	p.plan(leaves + keys) // each signature, each key
-	st, accepted, drop, err := j.join(ctx, nodes)
+	st, checked, err := j.join(ctx, nodes)
 	if err != nil {
 		return nil, err
 	}
-	defer drop()
+	defer checked.drop()
 	if j.own.lastResort {
 		st.sharedLeaf = j.own.leafName
 	}
-	g, err = c.adopt(ctx, st.groupID, st, j.reinitializes(), accepted, func(change *clientChange) {
+	g, err = c.adopt(ctx, st.groupID, st, j.reinitializes(), checked.accepted, func(change *clientChange) {
 		ref := string(entry.NewMember)
 		change.group, change.consumed = string(st.groupID), ref
 		free := change.condition
@@ -66,9 +66,7 @@ func (c *Client) JoinGroup(ctx context.Context, welcome []byte, opts JoinOptions
 		}
 	})
 	if err != nil {
-		for _, wipe := range st.wipers() {
-			wipe()
-		}
+		st.wipe()
 		return nil, err
 	}
 	return g, nil
@@ -208,60 +206,72 @@ func countNodes(nodes message.RatchetTree) (leaves, all int) {
 	return leaves, all
 }
 
+// checkedTree is the tree of a group to join, which was found good but for what
+// accepted tells.
+type checkedTree struct {
+	tree   *tree.Tree
+	census *census
+	// accepted waits for the signatures of the leaves, and asks the Authenticator for
+	// all leaves when they hold (L1, S9). Before it has returned nil, nothing may be
+	// stored or released.
+	accepted func() error
+	// drop, to be deferred, ends what nobody waits for.
+	drop func()
+}
+
 // checkGroupInfo is what a joiner of either kind checks of a GroupInfo and its
 // tree (W4, W6 to W11, W15, L1 to L10): the signature of the signer, the tree
-// hash, every parent hash, every leaf. It returns the tree and its census while the
-// signatures of the leaves are still being verified, which takes longest, so that the
-// caller can make what rests on them: nothing may be stored or released before
-// accepted has returned nil. It waits for them, and asks the Authenticator for all
-// leaves when they hold (L1, S9). drop, to be deferred, ends what nobody waits for.
-func (c *Client) checkGroupInfo(ctx context.Context, s *suite.Suite, info *message.GroupInfo, nodes message.RatchetTree) (t *tree.Tree, members *census, accepted func() error, drop func(), err error) {
+// hash, every parent hash, every leaf. It returns while the signatures of the leaves
+// are still being verified, which takes longest, so that the caller can make what
+// rests on them; nobody is let in before they have been judged (S9).
+func (c *Client) checkGroupInfo(ctx context.Context, s *suite.Suite, info *message.GroupInfo, nodes message.RatchetTree) (checked *checkedTree, err error) {
 	group := &info.GroupContext
 	if group.CipherSuite != s.ID() {
-		return nil, nil, nil, nil, mlserr.New(mlserr.GroupInfoInvalid, "W6: cipher suite")
+		return nil, mlserr.New(mlserr.GroupInfoInvalid, "W6: cipher suite")
 	}
 	if len(group.GroupID) == 0 {
-		return nil, nil, nil, nil, mlserr.New(mlserr.GroupInfoInvalid, "empty group id")
+		return nil, mlserr.New(mlserr.GroupInfoInvalid, "empty group id")
 	}
-	verified, end := ahead(ctx, func(ctx context.Context) error {
+	verified, drop := ahead(ctx, func(ctx context.Context) error {
 		if leaves, _ := countNodes(nodes); leaves > c.limits.MaxMembers {
 			return nil // refused below
 		}
 		return tree.VerifyLeavesOf(ctx, c.keys, s, group.GroupID, nodes)
 	})
-	refuse := func(err error) (*tree.Tree, *census, func() error, func(), error) {
-		end()
-		return nil, nil, nil, nil, err
-	}
-	t, err = tree.Import(s, nodes)
+	defer func() {
+		if err != nil {
+			drop()
+		}
+	}()
+	t, err := tree.Import(s, nodes)
 	if err != nil {
-		return refuse(err)
+		return nil, err
 	}
 	if t.MemberCount() > c.limits.MaxMembers {
-		return refuse(mlserr.New(mlserr.TooLarge, "members"))
+		return nil, mlserr.New(mlserr.TooLarge, "members")
 	}
 	if !bytes.Equal(t.Hash(), group.TreeHash) {
-		return refuse(mlserr.New(mlserr.TreeHashMismatch, "W7"))
+		return nil, mlserr.New(mlserr.TreeHashMismatch, "W7")
 	}
 	signer := t.Leaf(info.Signer)
 	if signer == nil {
-		return refuse(mlserr.New(mlserr.InvalidSender, "W4: signer"))
+		return nil, mlserr.New(mlserr.InvalidSender, "W4: signer")
 	}
 	if err := s.Verify(ctx, c.keys, []suite.Verification{info.Verification(s, signer.SignatureKey)}); err != nil {
-		return refuse(refused(mlserr.InvalidSignature, "W4: group info", err))
+		return nil, refused(mlserr.InvalidSignature, "W4: group info", err)
 	}
 	if err := t.Validate(); err != nil {
-		return refuse(err)
+		return nil, err
 	}
-	members = newCensus(t)
+	members := newCensus(t)
 	if err := c.checkTreeLeaves(t, group, members); err != nil {
-		return refuse(err)
+		return nil, err
 	}
 	if err := t.ValidateKeys(ctx, c.keys); err != nil {
-		return refuse(err)
+		return nil, err
 	}
 	claims, senders := treeClaims(t, group)
-	accepted = sync.OnceValue(func() error {
+	accepted := sync.OnceValue(func() error {
 		if err := verified(); err != nil {
 			return err
 		}
@@ -273,7 +283,7 @@ func (c *Client) checkGroupInfo(ctx context.Context, s *suite.Suite, info *messa
 		}
 		return nil
 	})
-	return t, members, accepted, end, nil
+	return &checkedTree{t, members, accepted, drop}, nil
 }
 
 // checkTreeLeaves is W9 and W15: each leaf by the rules of Section 7.3.
@@ -315,28 +325,28 @@ func treeClaims(t *tree.Tree, group *message.GroupContext) ([]Claim, error) {
 }
 
 // join checks the group and derives its state (W4 to W17), which may be stored when
-// accepted has returned nil. drop, to be deferred, ends what nobody waits for.
-func (j *joining) join(ctx context.Context, nodes message.RatchetTree) (st *state, accepted func() error, drop func(), err error) {
-	c, s, info := j.client, j.suite, &j.info
-	t, members, believed, drop, err := c.checkGroupInfo(ctx, s, info, nodes)
+// the tree is accepted.
+func (j *joining) join(ctx context.Context, nodes message.RatchetTree) (*state, *checkedTree, error) {
+	checked, err := j.client.checkGroupInfo(ctx, j.suite, &j.info, nodes)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	accepted = func() error {
+	believed := checked.accepted
+	checked.accepted = func() error {
 		if err := believed(); err != nil {
 			return err
 		}
-		return j.checkResumption(ctx, t)
+		return j.checkResumption(ctx, checked.tree)
 	}
-	st, err = j.derive(ctx, t, members)
+	st, err := j.derive(ctx, checked.tree, checked.census)
 	if err != nil {
-		defer drop()
-		if refusal := accepted(); refusal != nil {
+		defer checked.drop()
+		if refusal := checked.accepted(); refusal != nil {
 			err = refusal // what a group is refused for does not depend on who is faster
 		}
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	return st, accepted, drop, nil
+	return st, checked, nil
 }
 
 // derive derives the state of a member (W12 to W14) of a group with a tree.

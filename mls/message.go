@@ -457,7 +457,7 @@ func (s *state) receiveCommit(ctx context.Context, c *Client, v *framing.Verifie
 	var drop []func()
 	out.next, drop = s.advance(st, r.digest, &c.limits, c.now().Unix())
 	if s.pending != nil {
-		drop = append(drop, s.pending.wipers()...)
+		drop = append(drop, s.pending.next.epoch.wipe)
 	}
 	out.wipe = append(out.wipe, drop...)
 	return nil

@@ -270,6 +270,11 @@ func (s *state) advance(st *staged, digest []byte, limits *Limits, now int64) (n
 	return next, drop
 }
 
+func (e *epoch) wipe() {
+	e.secrets.Wipe()
+	e.ratchets.Wipe()
+}
+
 func (p *pastEpoch) wipe() {
 	suite.Wipe(p.senderDataSecret)
 	p.ratchets.Wipe()
@@ -317,8 +322,8 @@ func (s *state) removedState(digest []byte) (next *state, drop []func()) {
 
 // wipers returns what wipes all secrets of the state.
 func (s *state) wipers() (drop []func()) {
-	if e := s.epoch; e != nil {
-		drop = append(drop, e.secrets.Wipe, e.ratchets.Wipe)
+	if s.epoch != nil {
+		drop = append(drop, s.epoch.wipe)
 	}
 	for _, p := range s.past {
 		drop = append(drop, p.wipe)
@@ -327,10 +332,16 @@ func (s *state) wipers() (drop []func()) {
 		drop = append(drop, func() { suite.Wipe(r.secret) })
 	}
 	if s.pending != nil {
-		e := s.pending.next.epoch
-		drop = append(drop, e.secrets.Wipe, e.ratchets.Wipe)
+		drop = append(drop, s.pending.next.epoch.wipe)
 	}
 	return drop
+}
+
+// wipe wipes all secrets of the state.
+func (s *state) wipe() {
+	for _, wipe := range s.wipers() {
+		wipe()
+	}
 }
 
 // digestSize is the length of a message digest, in bytes. It only has to tell

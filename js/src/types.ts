@@ -182,8 +182,9 @@ export interface OpenOptions {
    * 9420, Section 5.3.1: whether `claim.credential` belongs to the holder of
    * `claim.signatureKey`. It is asked about every member of a group that is
    * joined, and about everyone who is added or changes its leaf, before that is
-   * accepted, and perhaps while the signatures of the leaves are still being
-   * verified: a claim is no proof yet that somebody holds the key.
+   * accepted; of a commit or proposal perhaps while the signatures of its leaves
+   * are still being verified, when a claim is no proof yet that somebody holds the
+   * key.
    * It runs in the page, for several claims at once. Anything but
    * `true` refuses, and so does a thrown CREDENTIAL_REJECTED, as `webmls/x509`
    * throws it; if it throws anything else, the operation fails with
