@@ -71,7 +71,7 @@ export class Conversation extends Changes {
   #resuming = false;
   /** What is being sealed, one after the other, so that it arrives in the order in which it was written. */
   #sealing: Promise<void> = Promise.resolve();
-  /** Files go beside the texts, which do not wait for them. */
+  /** Files go beside the texts, which do not wait for them; they wait for the texts that were written before. */
   #uploading: Promise<void> = Promise.resolve();
   /** The leaves that have asked to be let out in this epoch. */
   readonly #leavers = new Set<number>();
@@ -322,7 +322,7 @@ export class Conversation extends Changes {
 
   #post(entry: Entry): void {
     const post = () => this.#seal(entry).catch((error: unknown) => this.#around.report(error));
-    if (entry.attachment) this.#uploading = this.#uploading.then(post);
+    if (entry.attachment) this.#uploading = Promise.all([this.#uploading, this.#sealing]).then(post);
     else this.#sealing = this.#sealing.then(post);
   }
 
