@@ -76,13 +76,14 @@ export class Person {
     return other;
   }
 
-  /** Opens the chat and gives a name. */
+  /** Opens the chat and gives a name. Others can invite it then: that it is connected does not say so yet. */
   async enter() {
     await this.page.bringToFront();
     await this.page.goto(this.url);
     await this.page.locator("#name").fill(this.name);
     await this.page.locator("form button[type=submit]").click();
     await this.ready();
+    await this.watched.until("the service has invitation keys", () => globalThis.wire.stocked);
   }
 
   async ready() {
@@ -271,7 +272,7 @@ export class Person {
 
 /** Is run in the page before the app: WebSockets whose incoming frames can be lost or held up. */
 function wireTap() {
-  const wire = (globalThis.wire = { deaf: false, held: undefined, stale: false, socket: undefined, offline: false, refuse: false });
+  const wire = (globalThis.wire = { deaf: false, held: undefined, stale: false, socket: undefined, offline: false, refuse: false, stocked: false });
   const Real = globalThis.WebSocket;
   globalThis.WebSocket = class extends Real {
     constructor(...args) {
@@ -286,6 +287,7 @@ function wireTap() {
 
     send(data) {
       const frame = JSON.parse(data);
+      if (frame.op === "publishKeyPackages") this.stocking = frame.id;
       if (!wire.refuse || frame.op !== "publish") return super.send(data);
       wire.refuse = false;
       const reply = JSON.stringify({ id: frame.id, error: { code: "TOO_LARGE", message: "as the test wants it" } });
@@ -299,6 +301,7 @@ function wireTap() {
           if (wire.deaf) return;
           const frame = JSON.parse(event.data);
           if (frame.ok?.accepted === false) wire.stale = true;
+          if (frame.ok && frame.id === this.stocking) wire.stocked = true;
           const arrive = () => listener.call(this, event);
           if (wire.held && frame.event === "message") wire.held.push(arrive);
           else arrive();
