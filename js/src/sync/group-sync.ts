@@ -37,6 +37,8 @@ const [mostPages, mostAtOnce, overhead] = [256, 4 << 20, 16 << 10];
 const [expiryCheck, expiryTurn] = [3_600_000, 3_600_000];
 /** How many times the log is read again for what is missing, until something moves. */
 const mostMissing = 12;
+/** What a timer can wait, in ms: of more it makes nothing. */
+const longestTimer = 2 ** 31 - 1;
 /** How many different forks are reported that messages show: these can be made up. */
 const mostForks = 64;
 
@@ -86,6 +88,8 @@ export class GroupSync {
   #outbox = new Map<string, { message: Uint8Array }>();
   /** What in the place and the intents is to be written. */
   readonly #changed = new Map<string, Change[number][1]>();
+  /** What is told when that is written: else a page that is loaded again would do what was said to have failed. */
+  readonly #news: Told[] = [];
 
   /** Where the log was read up to; the place that is kept may be behind it, for what is held in memory alone. */
   #head: Cursor | undefined;
@@ -304,11 +308,22 @@ export class GroupSync {
     this.#write("place", this.#place);
   }
 
+  /** Writes what has changed, and tells what came of it. */
   async #store(): Promise<void> {
-    if (this.#changed.size === 0) return;
+    if (this.#changed.size > 0) await this.#writeChanges();
+    this.#tellNews();
+  }
+
+  async #writeChanges(): Promise<void> {
     const change: Change = [...this.#changed];
     this.#changed.clear();
-    await this.#rows.change(change);
+    try {
+      await this.#rows.change(change);
+    } catch (error) {
+      // The next round tries again.
+      for (const [name, row] of change) if (!this.#changed.has(name)) this.#write(name, row);
+      throw error;
+    }
   }
 
   #load({ intents, outbox }: Contents): void {
@@ -335,7 +350,7 @@ export class GroupSync {
       this.#write(`intent/${id}`, row);
     }
     const event = { id, intent: row.intent, state: failure ? "failed" : "held" } as const;
-    this.#tell({ type: "intent", event: failure ? { ...event, failure } : event });
+    this.#news.push({ type: "intent", event: failure ? { ...event, failure } : event });
   }
 
   // The work
@@ -415,9 +430,10 @@ export class GroupSync {
     return this.#ahead.size ? Math.min(rest, this.#backoff(this.#tries.missing++)) : rest;
   }
 
-  #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
+  async #sleep(ms: number): Promise<void> {
+    if (this.#ended) return; // a listener has stopped it
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, Math.min(ms, longestTimer));
       this.#rouse = () => {
         clearTimeout(timer);
         resolve();
@@ -443,6 +459,7 @@ export class GroupSync {
         control.abort(error);
         reject(error);
       };
+      if (this.#ended) return end();
       const timer = setTimeout(end, this.#options.timeout ?? 30_000);
       this.#end.signal.addEventListener("abort", end, { once: true });
       (async () => call(control.signal))()
@@ -611,6 +628,7 @@ export class GroupSync {
       else this.#settle(id, row, { code: "REMOVED", message: "removed" });
     }
     this.#changed.clear();
+    this.#tellNews();
     this.#drain();
     void this.#rows.clear().catch((error: unknown) => this.#trouble(error, 0));
     this.#finish("removed", "REMOVED");
@@ -714,6 +732,7 @@ export class GroupSync {
         if (result === "stale" && (await this.#overtaken(id, message))) continue;
         if (result === "refused" || (result === "accepted" && this.#transport.echoes === false)) {
           this.#sent(id, result === "refused" ? result : "sent");
+          await this.#store();
           continue;
         }
         // The service says that it has it, and the log does not; or that its epoch has passed, and it has not.
@@ -756,7 +775,7 @@ export class GroupSync {
     this.#outbox.delete(id);
     this.#said.delete(id);
     this.#write(`outbox/${id}`, undefined);
-    this.#tell({ type: "sent", event: { id, state } });
+    this.#news.push({ type: "sent", event: { id, state } });
   }
 
   // Changing
@@ -901,6 +920,7 @@ export class GroupSync {
       if (await this.#holds(row, members, wanted)) this.#settle(id, row);
       else if (info.status === "read-only") this.#settle(id, row, { code: "IMPOSSIBLE", message: "the group is continued as another" });
     }
+    await this.#store();
   }
 
   async #holds({ intent, was }: IntentRow, members: readonly Member[], wanted: [string, IntentRow][]): Promise<boolean> {
@@ -1095,7 +1115,7 @@ export class GroupSync {
       if (await this.#holds(row, members, [])) continue;
       delete row.held;
       this.#write(`intent/${id}`, row);
-      this.#tell({ type: "intent", event: { id, intent: row.intent, state: "revived" } });
+      this.#news.push({ type: "intent", event: { id, intent: row.intent, state: "revived" } });
     }
     delete this.#place.common;
     delete this.#place.fork;
@@ -1103,7 +1123,7 @@ export class GroupSync {
     this.#ahead.forget();
     this.#rejoining?.done.resolve();
     this.#rejoining = undefined;
-    this.#tell({ type: "healed", event: { epoch: this.#group.epoch } });
+    this.#news.push({ type: "healed", event: { epoch: this.#group.epoch } });
   }
 
   // Telling
@@ -1116,6 +1136,10 @@ export class GroupSync {
 
   #trouble(error: unknown, retryIn: number): void {
     if (!this.#ended) this.#tell({ type: "trouble", event: { failure: failureOf(error), retryIn } });
+  }
+
+  #tellNews(): void {
+    for (const told of this.#news.splice(0)) this.#tell(told);
   }
 
   /** Tells the listeners, in all tabs. */

@@ -173,7 +173,7 @@ export interface SyncOptions {
   heal?: (fork: ForkEvent) => Promise<Rejoining | undefined>;
   /** How long a call of the transport, or for a GroupInfo, may take, in ms; 30,000 by default. */
   timeout?: number;
-  /** How often the log is looked at when nothing is heard, in ms; 60,000 by default. */
+  /** How often the log is looked at when nothing is heard, in ms; 60,000 by default, never for Infinity. */
   poll?: number;
   /** How long to wait before trying again, in ms: the first time (500), at most (60,000). It doubles, and is shortened by chance to no less than a half. */
   retry?: { first?: number; longest?: number };
