@@ -13,12 +13,12 @@ import { targets } from "./targets.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 
-describe("a small run", { timeout: 120_000 }, () => {
+describe("a small run", { timeout: 300_000 }, () => {
   let folder, printed, written;
 
   before(() => {
     folder = mkdtempSync(join(tmpdir(), "webmls-bench-"));
-    const options = ["--browsers", "chromium", "--peers", "webmls,webmls-memory,ts-mls-2", "--suites", "1", "--sizes", "10", "--rounds", "1", "--messages", "100", "--only", "messages,group,storage", "--out", folder];
+    const options = ["--browsers", "chromium", "--peers", "webmls,webmls-memory,ts-mls-2", "--suites", "1", "--sizes", "10", "--rounds", "1", "--messages", "100", "--only", "messages,group,storage,cold", "--out", folder];
     printed = execFileSync(process.execPath, ["run.mjs", ...options], { cwd: here, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
     written = JSON.parse(readFileSync(join(folder, "bench.json"), "utf8"));
   });
@@ -49,6 +49,14 @@ describe("a small run", { timeout: 120_000 }, () => {
     const stored = (operation) => written.rows.find((row) => row.n === 10 && row.operation === operation).of.webmls.stored;
     assert.equal(stored("exportSecret"), 0);
     assert.ok(stored("encrypt") > 100 && stored("add") > stored("encrypt"), `${stored("encrypt")}, ${stored("add")}`);
+  });
+
+  test("each is started anew, and its files are weighed", () => {
+    const starts = (id) => written.cold.filter((start) => start.id === id && start.ready > 0).length;
+    assert.deepEqual([starts("webmls"), starts("webmls-memory"), starts("ts-mls-2")], [5, 0, 5]);
+    const files = Object.values(written.files).flatMap((of) => Object.entries(of));
+    assert.ok(files.some(([path]) => path.endsWith("/webmls.wasm")) && files.some(([path]) => path.includes("/ts-mls-2/")), JSON.stringify(files));
+    assert.ok(files.every(([, { raw, brotli }]) => raw > brotli && brotli > 0));
   });
 
   test("the table has all rows and targets", () => {
