@@ -5,6 +5,7 @@
 import type { Args, Bytes, CallMethod, Control, HostAuthenticator, ReceivedValue, SentValue, Settings } from "./bridge.js";
 import { describe, errorOf, errorValue, failure, type ErrorValue, type MLSError } from "./errors.js";
 import type { TabEvent } from "./host/channel.js";
+import { Crew } from "./host/crew.js";
 import { unpack, type Crossing } from "./host/pack.js";
 import type { Secret } from "./host/unlock.js";
 import { besidePage, compile, type Thread } from "./program.js";
@@ -50,6 +51,7 @@ export type Request =
   | { kind: "call"; id: number; method: CallMethod; args: Record<string, unknown>; controlled: boolean }
   | { kind: "cancel"; id: number }
   | { kind: "close"; id: number; client: number }
+  | { kind: "crew"; hands: MessagePort[] }
   | ({ kind: "answer"; id: number } & Outcome);
 
 /** From the worker to the page, in lists as well. */
@@ -58,7 +60,16 @@ export type Response =
   | { kind: "progress"; id: number; done: number; total: number }
   | { kind: "ask"; id: number; host: number; method: keyof HostAuthenticator; params: unknown[] }
   | { kind: "tell"; host: number; event: TabEvent }
+  | { kind: "crew" }
   | { kind: "died"; error: ErrorValue };
+
+/** What a worker says when its program has started. */
+export interface Started {
+  /** The name of a lock that is held as long as it lives, if there are locks. */
+  lock: string | undefined;
+  /** Where its script is. */
+  script: string;
+}
 
 type Call = Extract<Request, { kind: "call" }>;
 
@@ -87,6 +98,7 @@ export class WorkerConnection implements Connection {
   readonly #watching = new AbortController();
   readonly #progress = new Map<number, NonNullable<Control["progress"]>>(); // of each call that wants to be told
   readonly #leaving: Request[] = [];
+  readonly #crew = new Crew((hands) => this.#post({ kind: "crew", hands }));
   #joint: Joint | undefined;
   #next = 0;
   #started = false;
@@ -126,8 +138,9 @@ export class WorkerConnection implements Connection {
     const compiling = (async () => give(await compile(programURL(wasm))))();
     compiling.catch(() => give());
     try {
-      const lock = (await this.#request({ kind: "start", id: ++this.#next, wasm })) as string | undefined;
+      const { lock, script } = (await this.#request({ kind: "start", id: ++this.#next, wasm })) as Started;
       this.#started = true;
+      this.#crew.script = script;
       if (lock !== undefined) this.#watch(lock);
     } catch (error) {
       this.#die(errorValue(error).detail);
@@ -163,6 +176,7 @@ export class WorkerConnection implements Connection {
     const copy = copied(args) as Call["args"];
     const request: Call = { kind: "call", id, method, args: copy, controlled };
     const result = ((!controlled && this.#join(method, copy)) || this.#request(request)) as Promise<Crossing>;
+    if (long.test(method) && weight(copy) > heavy) this.#crew.call();
     const done = () => this.#underWay.delete(result);
     this.#underWay.set(result, (args as { client?: number }).client ?? 0);
     result.then(done, done);
@@ -245,7 +259,10 @@ export class WorkerConnection implements Connection {
 
   #send(requests: Request[]): void {
     try {
-      this.#worker.postMessage(requests);
+      this.#worker.postMessage(
+        requests,
+        requests.flatMap((request) => (request.kind === "crew" ? request.hands : [])),
+      );
     } catch (error) {
       const [request, ...more] = requests as [Request & { id: number }];
       // One of them cannot be cloned.
@@ -274,6 +291,9 @@ export class WorkerConnection implements Connection {
       case "tell":
         this.#hosts.get(response.host)?.happened(response.event);
         return;
+      case "crew":
+        this.#crew.call();
+        return;
       case "died":
         this.#die(response.error.detail);
     }
@@ -296,6 +316,7 @@ export class WorkerConnection implements Connection {
     if (this.#death) return;
     this.#death = failure(this.#started ? "INSTANCE_DIED" : "INSTANCE_FAILED", detail);
     this.#worker.terminate();
+    this.#crew.dismiss();
     this.#watching.abort();
     for (const waiting of this.#waiting.values()) waiting.reject(this.#death);
     this.#waiting.clear();
@@ -306,6 +327,15 @@ export class WorkerConnection implements Connection {
 
 /** How many calls go as one. */
 const most = 1024;
+
+/** Calls that have long lists of keys and signatures, where their arguments have so many bytes: those of a hundred members. */
+const long = /^join|commit$|receive$/;
+const heavy = 32_768;
+
+function weight(value: unknown): number {
+  if (value instanceof Uint8Array) return value.length;
+  return typeof value === "object" && value !== null ? Object.values(value).reduce((sum: number, part) => sum + weight(part), 0) : 0;
+}
 
 /** A copy of what is called with: the caller may change it before it crosses. Cloning a view would clone all of the buffer under it as well. */
 function copied(value: unknown): unknown {

@@ -1,8 +1,8 @@
 /** The worker: a {@link Runtime}, and the messages of connection.ts; or, by its name, one of its crew. */
 import type { HostAuthenticator } from "./bridge.js";
-import type { HostClient, Request, Response } from "./connection.js";
+import type { HostClient, Request, Response, Started } from "./connection.js";
 import { errorOf, errorValue } from "./errors.js";
-import { allowCrew, callCrew, crewName, serve } from "./host/crew.js";
+import { allowCrew, crewName, meetCrew, serve } from "./host/crew.js";
 import { work } from "./host/keys.js";
 import { Runtime } from "./runtime.js";
 
@@ -26,6 +26,7 @@ export {
   StorageError,
   UnsupportedError,
 } from "./errors.js";
+export { Crew } from "./host/crew.js";
 export { Database, deleteDatabase } from "./host/database.js";
 export { opened, unpack } from "./host/pack.js";
 export { random } from "./host/seal.js";
@@ -52,7 +53,7 @@ if ("DedicatedWorkerGlobalScope" in globalThis) {
   if (self.name === crewName) {
     serve(work);
   } else if (self.name === workerName) {
-    allowCrew();
+    allowCrew(() => post({ kind: "crew" }));
     onmessage = (event: MessageEvent<Request[]>) => event.data.forEach(hear);
   }
 }
@@ -73,13 +74,17 @@ function hear(request: Request): void {
     give(request.module);
     return;
   }
+  if (request.kind === "crew") {
+    meetCrew(request.hands);
+    return;
+  }
   carryOut(request).then(
     (value) => post({ kind: "result", id: request.id, value }),
     (error: unknown) => post({ kind: "result", id: request.id, error: errorValue(error) }),
   );
 }
 
-function carryOut(request: Exclude<Request, { kind: "answer" | "cancel" | "program" }>): Promise<unknown> {
+function carryOut(request: Exclude<Request, { kind: "answer" | "cancel" | "program" | "crew" }>): Promise<unknown> {
   switch (request.kind) {
     case "start":
       return start(request.wasm);
@@ -88,24 +93,14 @@ function carryOut(request: Exclude<Request, { kind: "answer" | "cancel" | "progr
     case "lock":
       return runtime.setLock(request.client, request.secret, request.current);
     case "call":
-      if (long.test(request.method) && weight(request.args) > heavy) callCrew();
       return request.controlled ? controlled(request) : runtime.call(request.method, request.args as never);
     case "close":
       return runtime.close(request.client);
   }
 }
 
-/** Calls that have long lists of keys and signatures, where their arguments have so many bytes: those of a hundred members. */
-const long = /^join|commit$|receive$/;
-const heavy = 32_768;
-
-function weight(value: unknown): number {
-  if (value instanceof Uint8Array) return value.length;
-  return typeof value === "object" && value !== null ? Object.values(value).reduce((sum: number, part) => sum + weight(part), 0) : 0;
-}
-
-/** Starts the program, and returns the name of a lock that is held as long as this worker lives, if there are locks. */
-async function start(wasm: string | undefined): Promise<string | undefined> {
+/** Starts the program. */
+async function start(wasm: string | undefined): Promise<Started> {
   // Starting the program takes this thread for a while. By the time that the lock is
   // there, the browser has heard of the database as well, and looks for it meanwhile.
   const lock = live();
@@ -116,10 +111,13 @@ async function start(wasm: string | undefined): Promise<string | undefined> {
     return runtime;
   });
   await starting;
-  return lock;
+  return { lock: await lock, script: location.href };
 }
 
-/** A worker that the browser ends says nothing, but its locks are given to those who wait for them. */
+/**
+ * Returns the name of a lock that is held as long as this worker lives, if there are locks: a
+ * worker that the browser ends says nothing, but its locks are given to those who wait for them.
+ */
 async function live(): Promise<string | undefined> {
   if (!navigator.locks) return undefined;
   const name = `webmls/worker/${crypto.randomUUID()}`;

@@ -4,8 +4,8 @@
  * nothing else does two of them at once.
  *
  * Nobody depends on a hand: each is given a stretch of the list and does it from
- * the front, while this thread does all stretches from the back until nothing is
- * left. One that could not be started, is slow or has died leaves more to do here.
+ * the front, while the program's thread does all stretches from the back until nothing
+ * is left. One that could not be started, is slow or has died leaves more to do there.
  */
 import type { Bytes } from "../bridge.js";
 
@@ -38,46 +38,75 @@ export const crewName = "webmls-crew";
 /** Hands stay for what may come next: ms. */
 const patience = 10_000;
 
-let script: string | undefined; // what hands run; none without
-let hands: Worker[] = [];
-let leave: ReturnType<typeof setTimeout> | undefined;
-let lists = 0;
-const results = new Map<number, Bytes[]>(); // of the lists under way
+/**
+ * The crew of a program as the page has it, which starts the hands: the program's
+ * thread, busy with what they are called for, would get round to it when half is done.
+ */
+export class Crew {
+  /** What hands run, the script of the program's worker; nobody comes without. */
+  script: string | undefined;
+  readonly #introduce: (hands: MessagePort[]) => void;
+  #workers: Worker[] = [];
+  #leave: ReturnType<typeof setTimeout> | undefined;
 
-/** Lets this thread have a crew: it is a worker whose script, this one, recognises `crewName`. */
-export function allowCrew(): void {
-  script = location.href;
-}
+  /** `introduce` gives the program what it reaches its hands by from now on. */
+  constructor(introduce: (hands: MessagePort[]) => void) {
+    this.#introduce = introduce;
+  }
 
-/** Calls the crew, whose coming takes as long as hundreds of operations: early, where a long list is to be expected. */
-export function callCrew(): void {
-  clearTimeout(leave);
-  leave = setTimeout(dismiss, patience);
-  try {
-    while (script && hands.length < Math.min(navigator.hardwareConcurrency || 1, 4) - 1) {
-      const hand = new Worker(script, { type: "module", name: crewName });
-      hand.onmessage = ({ data }: MessageEvent<Report>) => take(data);
-      hand.onerror = (event) => {
-        event.preventDefault();
-        disband();
-      };
-      hands.push(hand);
+  /** Calls the crew, whose coming takes as long as hundreds of operations: early, where a long list is to be expected. */
+  call(): void {
+    clearTimeout(this.#leave);
+    this.#leave = setTimeout(() => this.dismiss(), patience);
+    if (this.#workers.length > 0) return;
+    const hands: MessagePort[] = [];
+    try {
+      while (this.script && hands.length < Math.min(navigator.hardwareConcurrency || 1, 4) - 1) {
+        const worker = new Worker(this.script, { type: "module", name: crewName });
+        worker.onerror = (event) => {
+          event.preventDefault();
+          this.#disband();
+        };
+        this.#workers.push(worker);
+        const { port1, port2 } = new MessageChannel();
+        worker.postMessage(port1, [port1]);
+        hands.push(port2);
+      }
+    } catch {
+      return this.#disband();
     }
-  } catch {
-    disband();
+    if (hands.length > 0) this.#introduce(hands);
+  }
+
+  /** Where a hand fails, as by a policy of the page, there will be none. */
+  #disband(): void {
+    this.script = undefined;
+    this.dismiss();
+  }
+
+  /** What hands were about to do, the program does. */
+  dismiss(): void {
+    clearTimeout(this.#leave);
+    for (const worker of this.#workers.splice(0)) worker.terminate();
+    this.#introduce([]);
   }
 }
 
-/** Where a hand fails, as by a policy of the page, there will be none. */
-function disband(): void {
-  script = undefined;
-  dismiss();
+let callCrew = () => {};
+let hands: MessagePort[] = [];
+let lists = 0;
+const results = new Map<number, Bytes[]>(); // of the lists under way
+
+/** Lets this thread have a crew: with `call` it asks for it. */
+export function allowCrew(call: () => void): void {
+  callCrew = call;
 }
 
-/** What hands were about to do is done here. */
-function dismiss(): void {
-  for (const hand of hands) hand.terminate();
-  hands = [];
+/** Takes the hands that there are from now on. */
+export function meetCrew(found: MessagePort[]): void {
+  for (const hand of hands) hand.close();
+  hands = found;
+  for (const hand of hands) hand.onmessage = ({ data }: MessageEvent<Report>) => take(data);
 }
 
 /** Takes a result, or wipes it when there is one or none is needed. */
@@ -99,21 +128,27 @@ export async function share(work: Work, kind: keyof Work, algorithm: string, pac
   if (parts.length < longList) return work[kind](algorithm, packed);
   callCrew();
   const id = ++lists;
-  const crew = hands;
-  const stretch = Math.ceil(parts.length / (crew.length || 1));
-  const tell = (hand: Worker, from: number, to: number) => hand.postMessage({ id, kind, algorithm, from, parts: parts.slice(from, to) } satisfies Order);
-  crew.forEach((hand, i) => tell(hand, i * stretch, (i + 1) * stretch));
+  const tell = (hand: MessagePort, from: number, to: number) => hand.postMessage({ id, kind, algorithm, from, parts: parts.slice(from, to) } satisfies Order);
   const found: Bytes[] = [];
   results.set(id, found);
+  let crew: MessagePort[] | undefined;
+  let left: number[] = [];
   try {
-    for (const part of [...parts.keys()].sort((a, b) => (b % stretch) - (a % stretch))) {
+    do {
+      if (crew !== hands) {
+        crew = hands;
+        const stretch = Math.ceil(parts.length / (crew.length || 1));
+        crew.forEach((hand, i) => tell(hand, i * stretch, (i + 1) * stretch));
+        left = [...parts.keys()].sort((a, b) => (a % stretch) - (b % stretch));
+      }
       await turn(); // what the hands report is heard, and the program goes on
+      const part = left.pop()!;
       if (!found[part]) take({ id, part, result: await work[kind](algorithm, parts[part]!) });
-    }
+    } while (left.length > 0);
     return join(found);
   } finally {
     results.delete(id);
-    for (const hand of crew) tell(hand, 0, 0);
+    crew?.forEach((hand) => tell(hand, 0, 0));
   }
 }
 
@@ -140,20 +175,22 @@ export function unpack(packed: Bytes): Bytes[] {
   return parts;
 }
 
-/** The life of a hand. */
+/** The life of a hand, which hears first by what it is reached. */
 export function serve(work: Work): void {
   const wanted = new Set<number>();
-  onmessage = async ({ data: { id, kind, algorithm, from, parts } }: MessageEvent<Order>) => {
-    wanted.add(id);
-    for (const part of parts) {
-      // What fails fails again where it was asked for.
-      const result = await work[kind](algorithm, part).catch(() => {});
-      if (!result) break;
-      postMessage({ id, part: from++, result } satisfies Report, { transfer: [result.buffer] });
-      await turn();
-      if (!wanted.has(id)) return;
-    }
-    wanted.delete(id);
+  onmessage = ({ data: port }: MessageEvent<MessagePort>) => {
+    port.onmessage = async ({ data: { id, kind, algorithm, from, parts } }: MessageEvent<Order>) => {
+      wanted.add(id);
+      for (const part of parts) {
+        // What fails fails again where it was asked for.
+        const result = await work[kind](algorithm, part).catch(() => {});
+        if (!result) break;
+        port.postMessage({ id, part: from++, result } satisfies Report, [result.buffer]);
+        await turn();
+        if (!wanted.has(id)) return;
+      }
+      wanted.delete(id);
+    };
   };
 }
 
