@@ -15,7 +15,8 @@ import (
 
 // processCommit is RFC 9420, Section 12.4.2, for a commit of another client
 // whose signature holds. It touches nothing that can be reached from s. A nil
-// staged with a nil error means that the commit removes this client.
+// staged with a nil error means that the commit removes this client. One check is
+// left for staged.check: it takes as long as the store does (see outcome.check).
 func (s *state) processCommit(ctx context.Context, c *Client, v *framing.Verified) (processed *staged, err error) {
 	content := v.Content()
 	if content.Content.Sender.Type == message.SenderNewMemberCommit {
@@ -79,16 +80,23 @@ func (s *state) processCommit(ctx context.Context, c *Client, v *framing.Verifie
 	private = private.Prune(e.tree, newTree)
 	provisional := e.provisionalContext(newTree, app.extensions)
 	var commitSecret []byte
+	var check func() error
 	if commit.Path != nil {
-		commitSecret, private, err = tree.DecryptPath(ctx, c.keys, newTree, private, committer, commit.Path, wire.Marshal(provisional), app.added)
+		commitSecret, private, check, err = tree.OpenPath(ctx, c.keys, newTree, private, committer, commit.Path, wire.Marshal(provisional), app.added)
 		if err != nil {
 			return nil, err
 		}
 		defer suite.Wipe(commitSecret)
 	}
 	if next.epoch, err = s.confirm(ctx, c, content, provisional, e.secrets.InitSecret, commitSecret, app.psks); err != nil {
+		if check != nil {
+			if bad := check(); bad != nil {
+				return nil, bad // it says why
+			}
+		}
 		return nil, err
 	}
+	next.check = check
 	return next.complete(c, e.identityAfter(list), newTree, newCensus, private), nil
 }
 

@@ -70,7 +70,7 @@ func (policy) Succeeds(_ context.Context, old, next mls.Claim) error {
 func newPartyWith(t testing.TB, id suite.ID, name string, configure func(*mls.Config)) *party {
 	t.Helper()
 	p := &party{t: t, name: name, store: mls.NewMemoryStore()}
-	p.client = openWith(t, p.store, configure)
+	p.client = openWith(t, checker{MemoryStore: p.store}, configure)
 	identity, err := p.client.CreateIdentity(ctx, id, message.BasicCredential([]byte(name)))
 	if err != nil {
 		t.Fatal(err)

@@ -455,6 +455,7 @@ func (s *state) receiveCommit(ctx context.Context, c *Client, v *framing.Verifie
 	ev.Update = st.updateInfo(s.epoch)
 	ev.Sender = ev.Update.Committer
 	var drop []func()
+	out.check = st.check
 	out.next, drop = s.advance(st, r.digest, &c.limits, c.now().Unix())
 	if s.pending != nil {
 		drop = append(drop, s.pending.next.epoch.wipe)

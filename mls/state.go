@@ -161,6 +161,7 @@ type staged struct {
 	psks      int
 	custom    []message.Proposal
 	reinit    *message.ReInit
+	check     func() error // of a commit of another client: see processCommit
 }
 
 // changedMembers returns the leaves of the old epoch that the commit changes,

@@ -67,6 +67,17 @@ type Locker interface {
 	Revision(ctx context.Context, scope Scope) (Rev, error)
 }
 
+// Checker may be implemented by a Store that waits for a disk or another process,
+// so that what is left to check is checked in this time. Without it, that is done
+// before Commit is called.
+type Checker interface {
+	// CommitChecked is Commit, but calls check when it has set about writing, and
+	// before anything of the batch can be durable; once, or again with the same
+	// result. An error of check undoes the batch, and is returned as it is; without
+	// an answer nothing is stored. check computes and does not wait.
+	CommitChecked(ctx context.Context, b Batch, check func() error) error
+}
+
 // Batch is one atomic change of the store.
 type Batch struct {
 	Changes []Change // no two of one scope

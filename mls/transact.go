@@ -51,6 +51,11 @@ type outcome struct {
 	kept, dropped []string
 	// accepted, where it is not nil, is asked before it is stored; an error refuses it. It may ask the application.
 	accepted func() error
+	// check, where it is not nil, is made before anything of it is durable or visible,
+	// while the store is under way where that is a Checker. It waits for nothing. An
+	// error, which is then refused, is as one of the step.
+	check   func() error
+	refused error
 	// create: the scope may hold leavings of a former membership; drop them.
 	create bool
 	// forget: the group is deleted.
@@ -148,6 +153,13 @@ func (g *Group) run(ctx context.Context, granted func() error, step func(l *live
 		if err == nil {
 			return out.fail
 		}
+		if out.refused != nil {
+			out.next.epoch.wipe()
+			if try < tries && g.refresh(ctx, rev, err) {
+				continue
+			}
+			return err
+		}
 		g.drop()
 		if !errors.Is(err, mlserr.Stale) {
 			// A condition on the client's scope may have failed on what is old.
@@ -213,9 +225,11 @@ func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
 	}
 	blocks := l.deliver(&b.Changes[0], out.deliver)
 	if out.client == nil {
-		if err := g.client.store.Commit(ctx, b); err != nil {
+		if err := g.commit(ctx, b, out); err != nil {
 			return err
 		}
+	} else if err := out.checked(); err != nil {
+		return err
 	} else if err := g.client.commitWith(ctx, b, out.client); err != nil {
 		return err
 	}
@@ -261,6 +275,26 @@ func (g *Group) store(ctx context.Context, l *live, out *outcome) error {
 		g.live = nil
 	}
 	return nil
+}
+
+// commit commits the batch of an outcome, and has the outcome checked meanwhile
+// where the store lets it.
+func (g *Group) commit(ctx context.Context, b Batch, out *outcome) error {
+	if checker, ok := g.client.store.(Checker); ok && out.check != nil {
+		return checker.CommitChecked(ctx, b, out.checked)
+	}
+	if err := out.checked(); err != nil {
+		return err
+	}
+	return g.client.store.Commit(ctx, b)
+}
+
+// checked makes the check of an outcome, if it has one.
+func (out *outcome) checked() error {
+	if out.check != nil {
+		out.refused = out.check()
+	}
+	return out.refused
 }
 
 // storeError gives a foreign error of the store its class.

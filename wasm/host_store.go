@@ -4,13 +4,14 @@ package main
 
 import (
 	"context"
+	"sync"
 	"syscall/js"
 
 	"webmls/mls"
 	"webmls/mls/mlserr"
 )
 
-// hostStore is mls.Store and mls.Locker over the interface HostStore of js/src/host/store.ts.
+// hostStore is mls.Store, mls.Checker and mls.Locker over the interface HostStore of js/src/host/store.ts.
 // Scopes cross in hexadecimal, because they may hold any bytes; revisions as
 // numbers, which are exact up to 2^53.
 type hostStore struct{ object js.Value }
@@ -60,6 +61,32 @@ func (s hostStore) Load(ctx context.Context, scope mls.Scope) (mls.Records, mls.
 // has begun, it finishes, and its outcome must be known. Codes: those of the
 // host, STALE among them.
 func (s hostStore) Commit(ctx context.Context, b mls.Batch) error {
+	return s.commit(ctx, b)
+}
+
+// CommitChecked implements mls.Checker: the host calls check when it has made its
+// requests of the database, and aborts them where that does not return true.
+// Codes: those of Commit and of check.
+func (s hostStore) CommitChecked(ctx context.Context, b mls.Batch, check func() error) error {
+	checked := sync.OnceValue(func() (err error) {
+		defer recovered(&err)
+		return check()
+	})
+	asked := false
+	ask := js.FuncOf(func(js.Value, []js.Value) any {
+		asked = true
+		return checked() == nil
+	})
+	defer ask.Release()
+	err := s.commit(ctx, b, ask)
+	if asked && checked() != nil {
+		return checked()
+	}
+	return err
+}
+
+// commit is Commit with more of what the host's commit takes.
+func (s hostStore) commit(ctx context.Context, b mls.Batch, more ...any) error {
 	changes := make([]any, len(b.Changes))
 	for i := range b.Changes {
 		c := &b.Changes[i]
@@ -72,7 +99,8 @@ func (s hostStore) Commit(ctx context.Context, b mls.Batch) error {
 			"names": names, "values": values,
 		}
 	}
-	_, err := await(context.WithoutCancel(ctx), s.object, "commit", changes, textsValue(b.KeysKept), textsValue(b.KeysDropped))
+	params := append([]any{changes, textsValue(b.KeysKept), textsValue(b.KeysDropped)}, more...)
+	_, err := await(context.WithoutCancel(ctx), s.object, "commit", params...)
 	return err
 }
 

@@ -442,6 +442,43 @@ func TestStore(t *testing.T) {
 	}
 }
 
+// TestCheckedStore: the host calls what it is given to check with, and what comes of
+// that is what comes of the commit.
+func TestCheckedStore(t *testing.T) {
+	s := hostStore{evaluate(`
+		const batches = [];
+		return {
+			batches,
+			async commit(changes, kept, dropped, check) {
+				await undefined;
+				const answers = [check(), check()];
+				if (answers.some((answer) => answer !== true)) throw { code: "STALE", detail: "refused" };
+				batches.push(changes);
+			},
+		};`)}
+	bad := mlserr.New(mlserr.PathKeyMismatch, "C8")
+	for _, test := range []struct {
+		check func() error
+		want  mlserr.Code
+	}{
+		{func() error { return nil }, ""},
+		{func() error { return bad }, mlserr.PathKeyMismatch},
+		{func() error { panic("a fault") }, mlserr.Internal},
+	} {
+		asked := 0
+		err := s.CommitChecked(t.Context(), mls.Batch{Changes: []mls.Change{{Scope: mls.ClientScope}}}, func() error {
+			asked++
+			return test.check()
+		})
+		if (err == nil) != (test.want == "") || err != nil && mlserr.CodeOf(err) != test.want || asked != 1 {
+			t.Errorf("%v, asked %d times, want %q", err, asked, test.want)
+		}
+		if n := s.object.Get("batches").Length(); n != 1 {
+			t.Errorf("want %q: %d batches are stored", test.want, n)
+		}
+	}
+}
+
 // TestDecimal: an integer of 64 bits is read exactly, and nothing else is.
 func TestDecimal(t *testing.T) {
 	for s, want := range map[string]uint64{"0": 0, "007": 7, "18446744073709551615": 1<<64 - 1} {

@@ -492,10 +492,12 @@ export interface KeyStore {
   /**
    * Carries out all changes or none; when the promise is fulfilled they are
    * durable. In the same transaction the keys of `keysKept` are stored and those
-   * of `keysDropped` deleted; one in both lists is kept. Codes: STALE,
-   * KEY_NOT_FOUND for a key that was never adopted, and those of storage.
+   * of `keysDropped` deleted; one in both lists is kept. `check`, which a store of
+   * records is given for some, is called while they are carried out, and where it is not
+   * true, nothing is. Codes: STALE, KEY_NOT_FOUND for a key that was never adopted, and
+   * those of storage.
    */
-  commit(changes: StoredChange[], keysKept: string[], keysDropped: string[]): Promise<void>;
+  commit(changes: StoredChange[], keysKept: string[], keysDropped: string[], check?: () => boolean): Promise<void>;
   /** Takes a fresh private key under a name that no other key ever has. It is in memory until a commit keeps it, or it is forgotten. */
   adopt(name: string, key: CryptoKey): void;
   /** Drops those of the adopted keys that no commit has kept. */

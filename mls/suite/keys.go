@@ -23,7 +23,8 @@ type Keys interface {
 	// HPKEKey finds a key again by what Reference returned. Code: KEY_NOT_FOUND.
 	HPKEKey(ctx context.Context, id ID, reference []byte) (HPKEKey, error)
 	// DeriveHPKEKeys is KEM.DeriveKeyPair (RFC 9180, Section 7.1.3) for each
-	// element of ikm: node secrets and external secrets, bytes by nature.
+	// element of ikm: node secrets and external secrets, bytes by nature. The public
+	// keys may be computed when the first is asked for.
 	DeriveHPKEKeys(ctx context.Context, id ID, ikm [][]byte) ([]HPKEKey, error)
 
 	// Verify checks every signature of the list. It returns the index of a

@@ -57,15 +57,31 @@ func (p *Private) key(t *Tree, x treemath.NodeIndex) (suite.HPKEKey, bool) {
 // wipe; the new private keys replace p. Codes: DECRYPTION_FAILED (C7),
 // PATH_KEY_MISMATCH (C8), PATH_INVALID, and those of k and the key.
 func DecryptPath(ctx context.Context, k suite.Keys, t *Tree, p *Private, sender treemath.LeafIndex, path *message.UpdatePath, groupContext []byte, added []treemath.LeafIndex) (commitSecret []byte, next *Private, err error) {
+	commitSecret, next, check, err := OpenPath(ctx, k, t, p, sender, path, groupContext, added)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := check(); err != nil {
+		clear(commitSecret)
+		return nil, nil, err
+	}
+	return commitSecret, next, nil
+}
+
+// OpenPath is DecryptPath but for the comparison with the tree (C8), for which
+// there is a public key to compute for each private one: check makes it, and
+// waits for nothing. Before it has, nothing that rests on the path may be stored
+// or released. Codes: those of DecryptPath; of check PATH_KEY_MISMATCH.
+func OpenPath(ctx context.Context, k suite.Keys, t *Tree, p *Private, sender treemath.LeafIndex, path *message.UpdatePath, groupContext []byte, added []treemath.LeafIndex) (commitSecret []byte, next *Private, check func() error, err error) {
 	steps := t.filteredPath(sender)
 	first := commonStep(steps, p.Self, sender)
 	if first < 0 || len(path.Nodes) != len(steps) {
-		return nil, nil, mlserr.New(mlserr.PathInvalid, "no path secret for "+leafName(p.Self))
+		return nil, nil, nil, mlserr.New(mlserr.PathInvalid, "no path secret for "+leafName(p.Self))
 	}
 	recipients := t.recipients(steps[first].copath, leafSet(added))
 	ciphertexts := path.Nodes[first].EncryptedPathSecret
 	if len(ciphertexts) != len(recipients) {
-		return nil, nil, mlserr.New(mlserr.PathInvalid, "C6: "+nodeName(steps[first].node))
+		return nil, nil, nil, mlserr.New(mlserr.PathInvalid, "C6: "+nodeName(steps[first].node))
 	}
 	for i, x := range recipients {
 		key, ok := p.key(t, x)
@@ -74,11 +90,11 @@ func DecryptPath(ctx context.Context, k suite.Keys, t *Tree, p *Private, sender 
 		}
 		pathSecret, err := t.suite.DecryptWithLabel(ctx, key, labelUpdatePathNode, groupContext, ciphertexts[i])
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		return p.withPath(ctx, k, t, steps[first:], pathSecret)
 	}
-	return nil, nil, mlserr.New(mlserr.PathInvalid, "no path secret for "+leafName(p.Self))
+	return nil, nil, nil, mlserr.New(mlserr.PathInvalid, "no path secret for "+leafName(p.Self))
 }
 
 // JoinPrivate returns the private keys of a member that joins by a Welcome
@@ -102,35 +118,45 @@ func JoinPrivate(ctx context.Context, k suite.Keys, t *Tree, self treemath.LeafI
 		clear(pathSecret)
 		return nil, mlserr.New(mlserr.PathKeyMismatch, "W13: "+leafName(signer)+" has no path above "+leafName(self))
 	}
-	commitSecret, p, err := p.withPath(ctx, k, t, steps[first:], pathSecret)
+	commitSecret, p, check, err := p.withPath(ctx, k, t, steps[first:], pathSecret)
 	clear(commitSecret)
-	return p, err
+	if err != nil {
+		return nil, err
+	}
+	if err := check(); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // withPath returns the commit secret, and p with the keys that a path secret
 // gives for the first of the steps and all after it. Keys that are not those
-// of t any more are dropped. It wipes the path secrets. Code:
-// PATH_KEY_MISMATCH where a derived public key is not the one in t, and those of k.
-func (p *Private) withPath(ctx context.Context, k suite.Keys, t *Tree, steps []step, pathSecret []byte) (commitSecret []byte, next *Private, err error) {
+// of t any more are dropped. It wipes the path secrets. check compares the keys
+// with t. Codes: PATH_KEY_MISMATCH where the path secret has not the right
+// length, and those of k; of check PATH_KEY_MISMATCH where a derived public key is not the one in t.
+func (p *Private) withPath(ctx context.Context, k suite.Keys, t *Tree, steps []step, pathSecret []byte) (commitSecret []byte, next *Private, check func() error, err error) {
 	if len(pathSecret) != t.suite.HashSize() {
 		clear(pathSecret)
-		return nil, nil, mlserr.New(mlserr.PathKeyMismatch, "C8: a path secret that is not KDF.Nh bytes")
+		return nil, nil, nil, mlserr.New(mlserr.PathKeyMismatch, "C8: a path secret that is not KDF.Nh bytes")
 	}
 	pathSecrets, commitSecret := derivePathSecrets(t.suite, pathSecret, len(steps))
 	keys, err := deriveKeys(ctx, t.suite, k, pathSecrets)
 	suite.Wipe(pathSecrets...)
 	if err != nil {
 		clear(commitSecret)
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	next = p.Prune(t, t)
 	for i, s := range steps {
-		n := t.Parent(s.node)
-		if n == nil || !bytes.Equal(n.EncryptionKey, keys[i].Public()) {
-			clear(commitSecret)
-			return nil, nil, mlserr.New(mlserr.PathKeyMismatch, "C8: "+nodeName(s.node))
-		}
 		next.Path[s.node] = keys[i]
 	}
-	return commitSecret, next, nil
+	return commitSecret, next, func() error {
+		for i, s := range steps {
+			n := t.Parent(s.node)
+			if n == nil || !bytes.Equal(n.EncryptionKey, keys[i].Public()) {
+				return mlserr.New(mlserr.PathKeyMismatch, "C8: "+nodeName(s.node))
+			}
+		}
+		return nil
+	}, nil
 }

@@ -824,6 +824,42 @@ for (const [browserName, start] of Object.entries(browsers)) {
       });
     });
 
+    onPage("a batch that is refused while it is being stored is not stored at all", async (page) => {
+      const out = await page.evaluate(async () => {
+        const store = await kit.store("refused");
+        await store.commit([kit.put("a", 0, { one: "one 1" })], [], []);
+        const dump = async () => JSON.stringify(rows.toJSON(await rows.dump("refused").then(({ records, revisions, keys }) => ({ records, revisions, keys }))));
+        const before = await dump();
+        // All is asked for by then, and nothing was answered.
+        const { put } = IDBObjectStore.prototype;
+        let puts = 0;
+        let answered = 0;
+        IDBObjectStore.prototype.put = function (...params) {
+          puts++;
+          const request = put.apply(this, params);
+          request.addEventListener("success", () => answered++);
+          return request;
+        };
+        const seen = [];
+        const check = (comes) => () => {
+          seen.push([puts > 0, answered]);
+          return comes();
+        };
+        const codes = [];
+        for (const comes of [() => false, () => undefined, () => { throw new Error("a trap"); }]) {
+          codes.push(await kit.outcome(() => store.commit([kit.put("a", 1, { one: "one 2", LONG: "long" }), kit.put("b", 0, { two: "two" })], [], [], check(comes))));
+        }
+        const unchanged = (await dump()) === before && answered === 0;
+        await store.commit([kit.put("a", 1, { one: "one 3" })], [], [], check(() => true));
+        IDBObjectStore.prototype.put = put;
+        return { codes, seen, unchanged, then: await kit.readAll(await kit.store("refused")) };
+      });
+      assert.deepEqual(out.codes, Array(3).fill("StorageError STORE_FAILED"));
+      assert.deepEqual(out.seen, Array(4).fill([true, 0]));
+      assert.ok(out.unchanged);
+      assert.match(out.then, /^a: one 3\b/);
+    });
+
     onPage("instances that write at the same time leave a whole database", async (page) => {
       const out = await page.evaluate(async () => {
         const stores = await Promise.all(Array.from({ length: 3 }, () => kit.store("shared")));

@@ -285,14 +285,14 @@ export class DatabaseStore implements KeyStore, RecordStore {
     );
   }
 
-  async commit(changes: StoredChange[], keysKept: string[], keysDropped: string[]): Promise<void> {
+  async commit(changes: StoredChange[], keysKept: string[], keysDropped: string[], check?: () => boolean): Promise<void> {
     this.#client = undefined; // it may be old then
     try {
       for (;;) {
         const keys = this.#keys;
         const keyChanges = await this.#keyChanges(keys, keysKept, keysDropped);
         const sealed = await Promise.all(changes.map((change) => this.#seal(keys, change)));
-        const done = await this.#inTurn(() => (keys === this.#keys ? this.#write(keys, sealed, keyChanges) : false));
+        const done = await this.#inTurn(() => (keys === this.#keys ? this.#write(keys, sealed, keyChanges, check) : false));
         if (!done) continue; // the keys were exchanged meanwhile
         for (const { change, loaded, gone, rows, head, sum, inline } of sealed) {
           // Not before it is stored: a batch that fails leaves what is known as it was.
@@ -623,7 +623,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
    * meanwhile, it is sealed again for that one. Codes: STALE, KEY_NOT_FOUND,
    * STATE_TAMPERED and those of storage.
    */
-  async #write(keys: DataKeys, batch: SealedChange[], keyChanges: KeyChanges): Promise<boolean> {
+  async #write(keys: DataKeys, batch: SealedChange[], keyChanges: KeyChanges, check: (() => boolean) | undefined): Promise<boolean> {
     const added = batch.map(({ head }) => head.known.term);
     const removed = batch.flatMap(({ loaded }) => loaded.head?.term ?? []);
     for (;;) {
@@ -664,7 +664,11 @@ export class DatabaseStore implements KeyStore, RecordStore {
         };
       }
       try {
-        await completion(transaction, () => put(transaction, batch, keyChanges, next));
+        await completion(transaction, () => {
+          put(transaction, batch, keyChanges, next);
+          // In this very turn, in which no request is answered, so that nothing is committed.
+          if (check && !check()) throw failure("STORE_FAILED", "refused");
+        });
       } catch (error) {
         if (refusal) throw refusal;
         if (!moved) throw error;

@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"context"
 	"strconv"
+	"sync"
 	"sync/atomic"
 
 	"webmls/mls/mlserr"
@@ -56,9 +57,9 @@ type DHKey struct {
 	Exchange func(peer []byte) ([]byte, error)
 }
 
-// withPublic is the key pair, whose public key is known.
-func (k DHKey) withPublic(public []byte) DHKey {
-	k.Public = func() []byte { return public }
+// withPublic is the key pair with another way to its public key.
+func (k DHKey) withPublic(public func() []byte) DHKey {
+	k.Public = public
 	return k
 }
 
@@ -158,7 +159,8 @@ func (k *Keys) OpenHPKEKey(id suite.ID, private []byte, code mlserr.Code) (suite
 	return &hpkeKey{id, key}, nil
 }
 
-// DeriveHPKEKeys implements suite.Keys.
+// DeriveHPKEKeys implements suite.Keys. Where a group has PublicKeys, they are computed
+// when the first is asked for.
 func (k *Keys) DeriveHPKEKeys(ctx context.Context, id suite.ID, ikm [][]byte) ([]suite.HPKEKey, error) {
 	a, err := k.algorithms(id)
 	if err != nil {
@@ -185,8 +187,15 @@ func (k *Keys) DeriveHPKEKeys(ctx context.Context, id suite.ID, ikm [][]byte) ([
 		return nil, mlserr.New(mlserr.Internal, "derived HPKE key "+strconv.Itoa(bad))
 	}
 	if a.Group.PublicKeys != nil {
-		for i, public := range a.Group.PublicKeys(private) {
-			out[i] = &hpkeKey{id, keys[i].withPublic(public)}
+		public := sync.OnceValue(func() [][]byte {
+			private := make([][]byte, len(keys)) // the other is wiped
+			for i := range keys {
+				private[i] = keys[i].Private
+			}
+			return a.Group.PublicKeys(private)
+		})
+		for i := range out {
+			out[i] = &hpkeKey{id, keys[i].withPublic(func() []byte { return public()[i] })}
 		}
 	}
 	return out, nil
