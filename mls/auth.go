@@ -35,9 +35,9 @@ type Claim struct {
 // refuses; its text may reach the caller, so it must hold no secret.
 type Authenticator interface {
 	// Authenticate accepts every claim of the list, or refuses. One call has
-	// all the claims of an operation: every leaf of a joined tree, say. Those of a
-	// commit or proposal may be asked about while the signatures of the leaves are
-	// still being verified, and so in vain.
+	// all the claims of an operation: every leaf of a joined tree, say. They may be
+	// asked about while the signatures of the leaves are still being verified, and so
+	// in vain.
 	Authenticate(ctx context.Context, claims []Claim) error
 	// Succeeds accepts that the client of the claim next takes the place of
 	// the client of the claim old: an Update or commit with another

@@ -211,9 +211,9 @@ func countNodes(nodes message.RatchetTree) (leaves, all int) {
 type checkedTree struct {
 	tree   *tree.Tree
 	census *census
-	// accepted waits for the signatures of the leaves, and asks the Authenticator for
-	// all leaves when they hold (L1, S9). Before it has returned nil, nothing may be
-	// stored or released.
+	// accepted waits for the signatures of the leaves, and for what the Authenticator,
+	// who was asked meanwhile, says to all leaves (L1, S9). Before it has returned nil,
+	// nothing may be stored or released.
 	accepted func() error
 	// drop, to be deferred, ends what nobody waits for.
 	drop func()
@@ -222,8 +222,8 @@ type checkedTree struct {
 // checkGroupInfo is what a joiner of either kind checks of a GroupInfo and its
 // tree (W4, W6 to W11, W15, L1 to L10): the signature of the signer, the tree
 // hash, every parent hash, every leaf. It returns while the signatures of the leaves
-// are still being verified, which takes longest, so that the caller can make what
-// rests on them; nobody is let in before they have been judged (S9).
+// are still being verified, which takes longest, and the Authenticator judges the
+// leaves, so that the caller can make what rests on both; nobody is let in before (S9).
 func (c *Client) checkGroupInfo(ctx context.Context, s *suite.Suite, info *message.GroupInfo, nodes message.RatchetTree) (checked *checkedTree, err error) {
 	group := &info.GroupContext
 	if group.CipherSuite != s.ID() {
@@ -271,10 +271,7 @@ func (c *Client) checkGroupInfo(ctx context.Context, s *suite.Suite, info *messa
 		return nil, err
 	}
 	claims, senders := treeClaims(t, group)
-	accepted := sync.OnceValue(func() error {
-		if err := verified(); err != nil {
-			return err
-		}
+	judged, leave := ahead(ctx, func(ctx context.Context) error {
 		if senders != nil {
 			return senders
 		}
@@ -283,7 +280,13 @@ func (c *Client) checkGroupInfo(ctx context.Context, s *suite.Suite, info *messa
 		}
 		return nil
 	})
-	return &checkedTree{t, members, accepted, drop}, nil
+	accepted := sync.OnceValue(func() error {
+		if err := verified(); err != nil {
+			return err
+		}
+		return judged()
+	})
+	return &checkedTree{t, members, accepted, func() { drop(); leave() }}, nil
 }
 
 // checkTreeLeaves is W9 and W15: each leaf by the rules of Section 7.3.
