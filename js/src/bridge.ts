@@ -502,7 +502,9 @@ export interface KeyStore {
   adopt(name: string, key: CryptoKey): void;
   /** Drops those of the adopted keys that no commit has kept. */
   forget(names: string[]): void;
-  /** Returns a private key that was adopted or is stored; never one that can be exported. */
+  /** Returns a private key that was adopted, if this store remembers it: nobody can have put another in its place. */
+  made(name: string): Promise<CryptoKey> | CryptoKey | undefined;
+  /** Returns a private key that is stored; never one that can be exported. */
   key(name: string): Promise<CryptoKey | undefined>;
   /** Tells of each key whether the database could keep it as it is, by trying. Missing where all can be kept. */
   keeps?(keys: CryptoKey[]): Promise<boolean[]>;

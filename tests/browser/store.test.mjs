@@ -979,6 +979,34 @@ for (const [browserName, start] of Object.entries(browsers)) {
       });
     });
 
+    onPage("the last keys that were made are remembered, until they are dropped or others may have written", async (page) => {
+      const out = await page.evaluate(async () => {
+        const [one, other] = [await kit.store("keys"), await kit.store("keys")];
+        const { privateKey } = await crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"]);
+        const names = Array.from({ length: 40 }, (_, i) => `k${i}`);
+        const made = () => names.filter((name) => one.made(name));
+        const found = {};
+        for (const name of names) one.adopt(name, privateKey);
+        found.adopted = made().length;
+        await one.commit([kit.put("a", 0, { in: "1" })], names, []);
+        found.kept = made();
+        found.usable = (await one.made("k39")) instanceof CryptoKey;
+        await one.commit([kit.put("a", 1, { in: "2" })], [], ["k39"]);
+        found.dropped = made();
+        await kit.outcome(() => one.commit([kit.put("a", 1, { in: "stale" })], [], ["k38"]));
+        found.stale = made().length;
+        await other.commit([kit.put("a", 2, { in: "3" })], [], ["k38"]);
+        await one.load(kit.put("a", 0, {}).scope);
+        found.loaded = made();
+        found.stored = await Promise.all(["k38", "k37"].map(async (name) => (await one.key(name)) !== undefined));
+        one.close();
+        other.close();
+        return found;
+      });
+      const last = Array.from({ length: 32 }, (_, i) => `k${i + 8}`);
+      assert.deepEqual(out, { adopted: 40, kept: last, usable: true, dropped: last.slice(0, -1), stale: 31, loaded: [], stored: [false, true] });
+    });
+
     onPage("a lock that is set while there is work loses nothing of it", async (page) => {
       const out = await page.evaluate(async () => {
         const secret = { kind: "passphrase", passphrase: "correct horse" };

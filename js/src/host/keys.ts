@@ -84,6 +84,8 @@ export async function openKeys(store: HostStore, requireNonExtractable: boolean)
     },
     forget: (names) => store.forget(names),
     async key(name, kind, algorithm, publicKey) {
+      const made = store.made(name);
+      if (made) return made;
       const key = await store.key(name);
       if (!key) throw failure("KEY_NOT_FOUND", "");
       // A CryptoKey cannot be sealed, so that somebody may have put another in its place.

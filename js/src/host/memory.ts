@@ -23,9 +23,12 @@ export class MemoryStore implements KeyStore {
     for (const name of names) if (!this.#kept.has(name)) this.#keys.delete(name);
   }
 
-  async key(name: string): Promise<CryptoKey | undefined> {
+  made(name: string): CryptoKey | undefined {
     return this.#keys.get(name);
   }
+
+  /** There is none that was not made here. */
+  async key(): Promise<undefined> {}
 
   /** Keeps keys, and drops others. */
   async commit(_: StoredChange[], kept: string[], dropped: string[]): Promise<void> {

@@ -114,6 +114,9 @@ const everything = Object.values(stores);
 const small = 2 << 10;
 const room = 8 << 10;
 
+/** How many private keys that were made here are remembered. */
+const remembered = 32;
+
 /** Of how many other instances it is remembered what they told last. */
 const instances = 100;
 
@@ -122,6 +125,8 @@ export class DatabaseStore implements KeyStore, RecordStore {
   readonly #options: StoreOptions;
   readonly #locks: ScopeLocks;
   readonly #fresh = new Map<string, FreshKey>();
+  /** The last of them that were kept, as they are used: what is used soon is not read. What others may have deleted is not in it. */
+  readonly #made = new Map<string, Promise<CryptoKey>>();
   readonly #scopes = new Map<string, LoadedScope>();
   #database!: Database;
   #keys!: DataKeys;
@@ -187,6 +192,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
   /** Closes the connection. What is under way finishes first; later calls fail with CLOSED. */
   close(): void {
     this.#fresh.clear();
+    this.#made.clear();
     this.#client = undefined;
     this.#forget();
     this.#locks.close();
@@ -202,6 +208,7 @@ export class DatabaseStore implements KeyStore, RecordStore {
     const read = scope === clientScope ? this.#client : undefined;
     this.#client = undefined;
     if (read) return read;
+    this.#made.clear(); // others may have written
     for (;;) {
       const keys = this.#keys;
       const found = await this.#read(keys, scope);
@@ -236,9 +243,11 @@ export class DatabaseStore implements KeyStore, RecordStore {
     for (const name of names) this.#fresh.delete(name);
   }
 
+  made(name: string): Promise<CryptoKey> | undefined {
+    return this.#fresh.get(name)?.usable ?? this.#made.get(name);
+  }
+
   async key(name: string): Promise<CryptoKey | undefined> {
-    const fresh = this.#fresh.get(name);
-    if (fresh) return fresh.usable;
     const keys = this.#keys;
     const transaction = await this.#database.begin("readonly", [stores.keys, stores.meta]);
     const request = transaction.objectStore(stores.keys).get(name) as IDBRequest<CryptoKey | WrappedKey | null | undefined>;
@@ -301,7 +310,16 @@ export class DatabaseStore implements KeyStore, RecordStore {
           for (const [name, { known }] of rows) records.set(name, known);
           this.#learn({ revision: change.base + 1, head: head.known, sum, inline, records }, change.scope, keys);
         }
-        for (const name of [...keysKept, ...keysDropped]) this.#fresh.delete(name);
+        for (const name of keysKept) {
+          const fresh = this.#fresh.get(name);
+          if (fresh) this.#made.set(name, fresh.usable);
+          this.#fresh.delete(name);
+        }
+        for (const name of keyChanges.delete) {
+          this.#fresh.delete(name);
+          this.#made.delete(name);
+        }
+        for (const name of [...this.#made.keys()].slice(0, -remembered)) this.#made.delete(name);
         break;
       }
     } finally {

@@ -10,6 +10,7 @@ function memoryStore(wrapsKeys) {
     keeps: async (list) => list.map((key) => structuredClone(key) instanceof CryptoKey),
     adopt: (name, key) => keys.set(name, structuredClone(key)),
     forget: (names) => names.forEach((name) => keys.delete(name)), // no commit keeps keys here
+    made: () => undefined,
     key: async (name) => keys.get(name),
   };
 }
