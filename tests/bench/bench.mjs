@@ -123,6 +123,7 @@ class Measuring {
     const { options } = this;
     for (const suite of this.chromium ? options.suites : options.suites.filter((suite) => suite === 1)) {
       const taking = this.taking.filter(({ suites }) => suites.includes(suite));
+      for (const { adapter } of taking) await call(page, "stay", { adapter });
       const inTurns = async (rounds, work) => {
         for (let round = 0; round < rounds; round++) for (const implementation of taking) await work(implementation, round);
       };

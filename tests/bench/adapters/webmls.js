@@ -107,6 +107,11 @@ const openDatabase = (database) => MLS.open({ database, authenticate: () => true
 export default {
   async init() {},
 
+  /** One client is always open, as an app's own is: with the last one the worker ends, and what was compiled in it is gone. */
+  async stay() {
+    this.kept ??= await openDatabase(null);
+  },
+
   /** Key packages for n members: one client that has that many identities. */
   async keyPackages(n, { suite }) {
     const client = await this.open(crypto.randomUUID(), { suite, variant: "memory" });

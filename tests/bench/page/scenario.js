@@ -35,6 +35,11 @@ async function ready(adapter) {
 
 const open = async ({ adapter, suite, variant }, name = crypto.randomUUID()) => (await ready(adapter)).open(name, { suite, variant });
 
+/** Has an implementation stay loaded in this page, whose code would else go with its last client. */
+export async function stay({ adapter }) {
+  await (await ready(adapter)).stay?.();
+}
+
 /** Runs without what earlier cells have left behind, as far as the browser lets one. */
 const clean = () => globalThis.gc?.();
 
