@@ -199,22 +199,30 @@ export class Person {
             text: row.querySelector(".text")?.textContent ?? row.querySelector("p.note")?.textContent ?? "",
             state: row.querySelector(".state")?.dataset.state,
             place: `${row.getAttribute("aria-posinset")}/${row.getAttribute("aria-setsize")}`,
+            count: Number(row.getAttribute("aria-setsize")),
           });
         }
       };
-      await settled();
-      collect();
-      // From the end up: the end is where the list began, and goes on.
-      while (view.scrollTop > 0) {
-        view.scrollTop = Math.max(0, view.scrollTop - view.clientHeight);
+      const toEnd = async () => {
+        view.scrollTop = view.scrollHeight;
+        await settled();
+        view.scrollTop = view.scrollHeight;
         await settled();
         collect();
+      };
+      // Again where something came meanwhile that no step has seen.
+      for (let tries = 0; tries < 10; tries++) {
+        rows.clear();
+        await toEnd();
+        // From the end up: the end is where the list began, and goes on.
+        while (view.scrollTop > 0) {
+          view.scrollTop = Math.max(0, view.scrollTop - view.clientHeight);
+          await settled();
+          collect();
+        }
+        await toEnd();
+        if (rows.size === Math.max(0, ...[...rows.values()].map(({ count }) => count))) break;
       }
-      view.scrollTop = view.scrollHeight;
-      await settled();
-      view.scrollTop = view.scrollHeight;
-      await settled();
-      collect();
       return [...rows].sort(([a], [b]) => a - b).map(([, row]) => row);
     });
   }
