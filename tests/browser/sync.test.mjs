@@ -269,6 +269,28 @@ describe("webmls/sync", { timeout: 170_000 }, () => {
     assert.equal(result.members, 20);
   });
 
+  onPages("who hears of several commits at once knows a fork by each of them", 1, async (page) => {
+    const result = await page.evaluate(async (seed) => {
+      const { World, until } = await import("/scripts/sync-world.js");
+      const world = await World.open(seed, 3, 0);
+      const { service } = world;
+      const [alice, bob, carol] = world.people;
+      const epoch = alice.group.epoch;
+      service.part(["p1", "p2"]);
+      service.frozen.add("p1");
+      await (await alice.sync.update()).done;
+      for (let i = 0; i < 3; i++) await (await carol.sync.update()).done;
+      service.frozen.clear();
+      bob.sync.refresh();
+      await until("bob has all three", () => bob.group.epoch === epoch + 3n && bob.sync.status === "live");
+      const [says, hears] = [await alice.sync.compare(await bob.sync.statement()), await bob.sync.compare(await alice.sync.statement())];
+      const result = { says, hears, with: await bob.sync.compare(await carol.sync.statement()), at: bob.has("fork").map((fork) => Number(fork.epoch - epoch)) };
+      await world.close();
+      return result;
+    }, seed);
+    assert.deepEqual(result, { says: "forked", hears: "forked", with: "same", at: [1] });
+  });
+
   onPages("what comes too early waits within bounds, and nothing of it is lost", 1, async (page) => {
     const result = await page.evaluate(async (seed) => {
       const { World, until } = await import("/scripts/sync-world.js");

@@ -523,17 +523,22 @@ export class GroupSync {
   async #receive(entries: readonly Logged[]): Promise<void> {
     let batch = entries;
     while (batch.length > 0) {
-      const before = this.#group.epoch;
-      // The place in the log is in another database, whose file may be on the disk first.
-      const results = await this.#group.receiveAll(batch.map(({ message }) => message), { durability: "strict" });
       let news = false;
-      for (const [i, result] of results.entries()) {
-        const entry = batch[i]!;
-        if (result.type !== "refused") news = true;
-        await this.#learn(entry, result);
-        if (this.#ended) return;
+      for (let at = 0, to = 0; at < batch.length; at = to) {
+        // Up to a commit, so that each epoch is marked: of two branches, the first that differs tells them apart.
+        do to++;
+        while (to < batch.length && wire.outsideOf(batch[to - 1]!.message)?.content !== wire.commitContent);
+        const part = batch.slice(at, to);
+        const before = this.#group.epoch;
+        // The place in the log is in another database, whose file may be on the disk first.
+        const results = await this.#group.receiveAll(part.map(({ message }) => message), { durability: "strict" });
+        for (const [i, result] of results.entries()) {
+          if (result.type !== "refused") news = true;
+          await this.#learn(part[i]!, result);
+          if (this.#ended) return;
+        }
+        if (this.#group.epoch !== before) await this.#mark();
       }
-      if (this.#group.epoch !== before) await this.#mark();
       batch = news ? this.#ahead.take(this.#group.epoch) : [];
     }
   }
